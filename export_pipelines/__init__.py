@@ -1,0 +1,1 @@
+"""Bulk export and import of a shop's catalogue and orders, as Dagster jobs."""

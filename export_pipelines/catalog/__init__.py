@@ -1,0 +1,1 @@
+"""The shop: its tables, its keys, and the sample data that fills them."""

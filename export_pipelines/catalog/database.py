@@ -1,0 +1,331 @@
+"""Connections to the catalogue's database: SQLAlchemy for statements, ADBC for bulk data.
+
+Every function takes a database URL, `sqlite:///folder/shop.db` or `postgresql://user@host/shop`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import quote, urlencode
+
+from sqlalchemy import URL, Connection, Engine, Index, Table, create_engine, event, make_url, types
+from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from export_pipelines.catalog.models import Base
+from export_pipelines.catalog.models.types import UtcDateTime
+from export_pipelines.errors import CatalogUnavailable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from adbc_driver_manager import dbapi
+
+    Rows: TypeAlias = pa.Table | pa.RecordBatch | Iterable[pa.Table | pa.RecordBatch]
+
+_BUSY_TIMEOUT_MS = 30_000
+
+
+def engine(url: str) -> Engine:
+    """Return an engine; nothing is connected yet.
+
+    Raises:
+        CatalogUnavailable: the URL is not one of a SQLite file or a Postgres database.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "postgresql":
+        return create_engine(parsed)
+    created = create_engine(parsed)
+    event.listen(created, "connect", _prepare_sqlite)
+    return created
+
+
+def create_schema(url: str, *, indexes: bool = True) -> None:
+    """Create the tables and indexes that are missing; a SQLite file and its folder too.
+
+    Args:
+        url: the database.
+        indexes: False leaves the indexes to a later call, for a faster first bulk insert.
+
+    Raises:
+        CatalogUnavailable: the database cannot be opened.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        _sqlite_path(parsed).parent.mkdir(parents=True, exist_ok=True)
+    with begin(url) as connection:
+        for table in Base.metadata.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+        if indexes:
+            for table in Base.metadata.sorted_tables:
+                for index in sorted(table.indexes, key=_index_name):
+                    connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+@contextmanager
+def begin(url: str) -> Iterator[Connection]:
+    """Yield a connection in a transaction: committed at the end, rolled back by an exception.
+
+    Raises:
+        CatalogUnavailable: the database cannot be opened.
+    """
+    opened = engine(url)
+    try:
+        try:
+            connection = opened.connect()
+        except DatabaseError as error:
+            raise _unavailable(_parse(url), error.orig or error) from None
+        with connection, connection.begin():
+            yield connection
+    finally:
+        opened.dispose()
+
+
+@contextmanager
+def adbc_connect(url: str) -> Iterator["dbapi.Connection"]:
+    """Yield an ADBC connection for reading; everything read through it is one snapshot.
+
+    Cursors must be closed before the connection is.
+
+    Raises:
+        CatalogUnavailable: the file does not exist or the server does not answer.
+    """
+    parsed = _parse(url)
+    connection = _open_adbc(parsed)
+    try:
+        if parsed.get_backend_name() == "postgresql":
+            _execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        else:
+            _execute(connection, "PRAGMA query_only = ON")
+        yield connection
+    finally:
+        connection.close()
+
+
+class BulkWriter:
+    """Appends Arrow data to tables over one ADBC connection, in one transaction."""
+
+    def __init__(self, connection: "dbapi.Connection", *, sqlite: bool) -> None:
+        """Write over `connection`, which stays the caller's."""
+        self._connection = connection
+        self._sqlite = sqlite
+
+    def write(self, table: Table, rows: "Rows") -> int:
+        """Append `rows`, matched to the table's columns by name, and return how many.
+
+        Columns that `rows` lack stay NULL. Types are cast to those of `arrow_schema`.
+
+        Raises:
+            ValueError: the rows have a column that the table lacks, or a value does not fit.
+        """
+        import pyarrow as pa
+        from adbc_driver_manager import Error
+
+        pieces = iter([rows] if isinstance(rows, (pa.Table, pa.RecordBatch)) else rows)
+        first = next(pieces, None)
+        if first is None:
+            return 0
+        schema = _insert_schema(table, first.schema.names)
+        stored = _sqlite_schema(schema) if self._sqlite else schema
+        failures: list[Exception] = []
+
+        def batches() -> "Iterator[pa.RecordBatch]":
+            try:
+                for piece in chain([first], pieces):
+                    for batch in piece.to_batches() if isinstance(piece, pa.Table) else [piece]:
+                        yield _convert(batch, schema, stored)
+            except Exception as error:
+                failures.append(error)
+                raise
+
+        reader = pa.RecordBatchReader.from_batches(stored, batches())
+        with self._connection.cursor() as cursor:
+            try:
+                return cursor.adbc_ingest(table.name, reader, mode="append")
+            except Error:
+                # The driver buries what went wrong in making the rows inside its own message.
+                if failures:
+                    raise failures[0] from None
+                raise
+
+
+@contextmanager
+def bulk_writer(url: str) -> Iterator[BulkWriter]:
+    """Yield a writer whose rows are committed at the end, or none of them.
+
+    SQLite does not check foreign keys here: the caller vouches for them.
+
+    Raises:
+        CatalogUnavailable: the file does not exist or the server does not answer.
+    """
+    parsed = _parse(url)
+    connection = _open_adbc(parsed)
+    try:
+        yield BulkWriter(connection, sqlite=parsed.get_backend_name() == "sqlite")
+        connection.commit()
+    finally:
+        connection.close()
+
+
+def bulk_insert(url: str, tables: "Mapping[Table, Rows]") -> int:
+    """Append Arrow data to tables, in the given order and in one transaction; return the rows.
+
+    Raises:
+        CatalogUnavailable: the file does not exist or the server does not answer.
+        ValueError: a table lacks a column, or a value does not fit its type.
+    """
+    with bulk_writer(url) as writer:
+        return sum(writer.write(table, rows) for table, rows in tables.items())
+
+
+def arrow_schema(table: Table) -> "pa.Schema":
+    """Return the Arrow types in which a table's columns are read and written."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [pa.field(column.name, _arrow_type(column.type), column.nullable) for column in table.c]
+    )
+
+
+def _arrow_type(column_type: types.TypeEngine[Any]) -> "pa.DataType":
+    import pyarrow as pa
+
+    if isinstance(column_type, UtcDateTime):
+        return pa.timestamp("ms", "UTC")
+    if isinstance(column_type, types.DateTime):
+        return pa.timestamp("ms", "UTC" if column_type.timezone else None)
+    if isinstance(column_type, types.Date):
+        return pa.date32()
+    if isinstance(column_type, types.Boolean):
+        return pa.bool_()
+    if isinstance(column_type, types.Integer):
+        return pa.int64()
+    if isinstance(column_type, types.Float):
+        return pa.float64()
+    if isinstance(column_type, types.Numeric):
+        return pa.decimal128(column_type.precision or 38, column_type.scale or 0)
+    if isinstance(column_type, types.LargeBinary):
+        return pa.binary()
+    return pa.string()
+
+
+def _insert_schema(table: Table, names: list[str]) -> "pa.Schema":
+    import pyarrow as pa
+
+    whole = arrow_schema(table)
+    unknown = [name for name in names if name not in table.c]
+    if unknown:
+        raise ValueError(f"Table {table.name} has no column {', '.join(unknown)}.")
+    return pa.schema([whole.field(name).with_nullable(True) for name in names])
+
+
+def _sqlite_schema(schema: "pa.Schema") -> "pa.Schema":
+    """Return what SQLite stores: it has neither timestamps nor booleans."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            field.with_type(pa.int64())
+            if pa.types.is_timestamp(field.type) or pa.types.is_boolean(field.type)
+            else field
+            for field in schema
+        ]
+    )
+
+
+def _convert(batch: "pa.RecordBatch", schema: "pa.Schema", stored: "pa.Schema") -> "pa.RecordBatch":
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = [batch.column(name) for name in schema.names]
+    for position, column in enumerate(columns):
+        if pa.types.is_timestamp(column.type) and column.type.unit in ("us", "ns"):
+            columns[position] = pc.floor_temporal(column, unit="millisecond")
+    columns = [column.cast(field.type) for column, field in zip(columns, schema, strict=True)]
+    converted = pa.RecordBatch.from_arrays(columns, schema=schema)
+    return converted if stored == schema else converted.cast(stored)
+
+
+def _index_name(index: Index) -> str:
+    return str(index.name)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise CatalogUnavailable(
+            "The database URL cannot be read; it looks like sqlite:///folder/shop.db "
+            "or postgresql://user:password@host:5432/shop."
+        ) from None
+    if parsed.drivername in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg2")
+    backend = parsed.drivername.partition("+")[0]
+    if backend not in ("postgresql", "sqlite"):
+        raise CatalogUnavailable(
+            f"{backend} databases are not supported: use sqlite:///... or postgresql://..."
+        )
+    return parsed
+
+
+def _sqlite_path(parsed: URL) -> Path:
+    if not parsed.database or parsed.database == ":memory:":
+        raise CatalogUnavailable(
+            "An in-memory SQLite database cannot be shared by several connections: "
+            "name a file, such as sqlite:///shop.db."
+        )
+    return Path(parsed.database)
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _open_adbc(parsed: URL) -> "dbapi.Connection":
+    from adbc_driver_manager import Error, dbapi
+
+    connection: dbapi.Connection
+    try:
+        if parsed.get_backend_name() == "postgresql":
+            from adbc_driver_postgresql import dbapi as postgres
+
+            connection = postgres.connect(_libpq_uri(parsed))
+        else:
+            from adbc_driver_sqlite import dbapi as sqlite
+
+            path = _sqlite_path(parsed)
+            if not path.is_file():
+                raise CatalogUnavailable(f"There is no SQLite database at {path}: create it first.")
+            connection = sqlite.connect(f"{path.resolve().as_uri()}?mode=rw")
+            _execute(connection, f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    except Error as error:
+        raise _unavailable(parsed, error) from None
+    return connection
+
+
+def _libpq_uri(parsed: URL) -> str:
+    """Return the URL as libpq reads it, which takes neither blanks nor `+` for them."""
+    server = URL.create("postgresql", parsed.username, parsed.password, parsed.host, parsed.port)
+    database = quote(parsed.database or "", safe="")
+    query = urlencode(parsed.query, doseq=True, quote_via=quote)
+    uri = f"{server.render_as_string(hide_password=False)}/{database}"
+    return f"{uri}?{query}" if query else uri
+
+
+def _execute(connection: "dbapi.Connection", statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def _unavailable(parsed: URL, error: BaseException) -> CatalogUnavailable:
+    reason = " ".join(str(error).split())
+    if parsed.password:
+        reason = reason.replace(str(parsed.password), "***")
+    shown = parsed.set(drivername=parsed.get_backend_name()).render_as_string(hide_password=True)
+    return CatalogUnavailable(f"Cannot open the database {shown}: {reason}")

@@ -1,0 +1,118 @@
+"""Which rows an export takes: parses filters into one predicate tree and compiles it to SQL.
+
+A filter is `{"field": value}`: equal to the value, or `null` for an empty field. All filters of a
+request must hold.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, true
+
+from export_pipelines.artifacts import FieldType
+from export_pipelines.catalog.entities import Entity, Field
+from export_pipelines.errors import RequestError, one_of
+
+
+@dataclass(frozen=True)
+class Equal:
+    """The field equals the value, or is empty if the value is None."""
+
+    field: Field
+    value: Any
+
+    def sql(self) -> ColumnElement[bool]:
+        """The condition, with the value as a bound parameter."""
+        if self.value is None:
+            return self.field.expression.is_(None)
+        return self.field.expression == self.value
+
+
+@dataclass(frozen=True)
+class All:
+    """Every condition holds; with none, any row does."""
+
+    conditions: tuple[Equal, ...]
+
+    def sql(self) -> ColumnElement[bool]:
+        """The conditions joined by AND."""
+        return and_(true(), *(condition.sql() for condition in self.conditions))
+
+
+def parse_filters(filters: Mapping[str, Any], entity: Entity) -> All:
+    """Turn a request's filters into a predicate over an entity's fields.
+
+    Raises:
+        RequestError: a field does not exist, cannot be compared or cannot have the value.
+    """
+    return All(tuple(_equal(entity, name, value) for name, value in filters.items()))
+
+
+def _equal(entity: Entity, name: str, value: Any) -> Equal:
+    found = entity.field(name, "filters")
+    if value is None:
+        return Equal(found, None)
+    if found.values and value not in found.values:
+        raise RequestError(
+            f"Filter {name!r}: {value!r} is not a value of {entity.name}.{name}, "
+            f"which is one of {one_of(found.values)}."
+        )
+    coerce, expected = _COERCIONS.get(found.type, (None, ""))
+    if coerce is None:
+        raise RequestError(f"Filter {name!r}: a {found.type.value} field cannot be compared.")
+    try:
+        return Equal(found, coerce(value))
+    except (TypeError, ValueError, OverflowError):
+        raise RequestError(f"Filter {name!r}: {value!r} is not {expected}.") from None
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+        raise TypeError
+    if "\0" in str(value):
+        raise ValueError
+    return str(value)
+
+
+def _integer(value: Any) -> int:
+    number = int(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError
+    if not -(2**63) <= number < 2**63:
+        raise OverflowError
+    return number
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError
+    return float(value)
+
+
+def _boolean(value: Any) -> bool:
+    known = {"true": True, "false": False, "1": True, "0": False}
+    try:
+        return known[str(value).lower()]
+    except KeyError:
+        raise ValueError from None
+
+
+def _moment(value: Any) -> datetime:
+    parsed = value if isinstance(value, datetime) else datetime.fromisoformat(_utc_offset(value))
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+
+
+def _utc_offset(value: Any) -> str:
+    """Spell out Z, which Python 3.10 does not read."""
+    return f"{value[:-1]}+00:00" if value[-1:] in ("Z", "z") else str(value)
+
+
+_COERCIONS: Mapping[FieldType, tuple[Callable[[Any], Any], str]] = {
+    FieldType.STRING: (_string, "a text"),
+    FieldType.INTEGER: (_integer, "a whole number"),
+    FieldType.NUMBER: (_number, "a number"),
+    FieldType.BOOLEAN: (_boolean, "true or false"),
+    FieldType.DATETIME: (_moment, "an ISO 8601 time such as 2026-01-31T09:00:00Z"),
+}

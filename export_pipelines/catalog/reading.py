@@ -1,0 +1,171 @@
+"""Reads rows as Arrow record batches, streaming, all statements of an export in one snapshot."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import make_url
+
+from export_pipelines.artifacts import Column, FieldType, Statement
+from export_pipelines.catalog.database import adbc_connect
+from export_pipelines.catalog.select import SETTING_PREFIX
+from export_pipelines.errors import CatalogUnavailable, DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from adbc_driver_manager import dbapi
+
+_BATCH_ROWS = 16_384
+
+_TYPED_VALUES = {
+    FieldType.STRING: "''",
+    FieldType.INTEGER: "0",
+    FieldType.NUMBER: "0.0",
+    FieldType.BOOLEAN: "0",
+    FieldType.DATETIME: "0",
+    FieldType.JSON: "''",
+    FieldType.LIST: "''",
+}
+_MISSING_TABLE = ("no such table", "42P01")
+
+
+class Snapshot:
+    """One consistent view of the catalogue: what others write meanwhile is not seen."""
+
+    def __init__(self, connection: "dbapi.Connection", backend: str) -> None:
+        self._connection = connection
+        self._backend = backend
+
+    def count(self, statement: Statement) -> int:
+        """Return how many rows a statement yields.
+
+        Raises:
+            CatalogUnavailable: the database fails, or lacks the table.
+        """
+        counted = Statement(
+            f"SELECT count(*) FROM ({statement.sql}) AS counted",  # noqa: S608 - compiled SQL
+            statement.parameters,
+        )
+        with self._execute(counted) as cursor:
+            row = cursor.fetchone()
+            return int(row[0]) if row else 0
+
+    def stream(
+        self, statement: Statement, columns: Sequence[Column]
+    ) -> "Iterator[pa.RecordBatch]":
+        """Yield a statement's rows in batches of the types of `spool_schema`.
+
+        Raises:
+            CatalogUnavailable: the database fails, or lacks the table.
+            DataError: a value is not of its column's type (SQLite stores what it is given).
+        """
+        schema = spool_schema(columns)
+        sqlite = self._backend == "sqlite"
+        with self._execute(_typed(statement, columns) if sqlite else statement) as cursor:
+            skip = 1 if sqlite else 0
+            with _explained():
+                for batch in cursor.fetch_record_batch():
+                    rows = batch.slice(skip)
+                    skip = 0
+                    if rows.num_rows:
+                        yield _conform(rows, schema)
+
+    @contextmanager
+    def _execute(self, statement: Statement) -> "Iterator[dbapi.Cursor]":
+        with self._connection.cursor() as cursor:
+            with _explained():
+                if self._backend == "sqlite":
+                    cursor.adbc_statement.set_options(
+                        **{"adbc.sqlite.query.batch_rows": str(_BATCH_ROWS)}
+                    )
+                    values = [value for _, value in statement.parameters]
+                    cursor.execute(statement.sql, values or None)
+                else:
+                    self._set_parameters(statement)
+                    cursor.execute(statement.sql)
+            yield cursor
+
+    def _set_parameters(self, statement: Statement) -> None:
+        for name, value in statement.parameters:
+            with self._connection.cursor() as cursor:
+                setting = (f"{SETTING_PREFIX}.{name}", _setting(value))
+                cursor.execute("SELECT set_config($1, $2, true)", setting)
+
+
+@contextmanager
+def open_snapshot(url: str) -> Iterator[Snapshot]:
+    """Open the catalogue for reading.
+
+    Raises:
+        CatalogUnavailable: there is no database, or it does not answer.
+    """
+    with adbc_connect(url) as connection:
+        yield Snapshot(connection, backend_of(url))
+
+
+def backend_of(url: str) -> str:
+    """Return `sqlite` or `postgresql`."""
+    return "sqlite" if make_url(url).get_backend_name() == "sqlite" else "postgresql"
+
+
+def spool_schema(columns: Sequence[Column]) -> "pa.Schema":
+    """Return the Arrow schema in which rows travel, whatever database they come from.
+
+    Times are UTC milliseconds; JSON documents and lists are JSON texts.
+    """
+    import pyarrow as pa
+
+    types = {
+        FieldType.STRING: pa.string(),
+        FieldType.INTEGER: pa.int64(),
+        FieldType.NUMBER: pa.float64(),
+        FieldType.BOOLEAN: pa.bool_(),
+        FieldType.DATETIME: pa.timestamp("ms", "UTC"),
+        FieldType.JSON: pa.string(),
+        FieldType.LIST: pa.string(),
+    }
+    return pa.schema([pa.field(column.name, types[column.type]) for column in columns])
+
+
+def _typed(statement: Statement, columns: Sequence[Column]) -> Statement:
+    """Put a typed row first: the SQLite driver takes each column's type from its first batch."""
+    row = ", ".join(_TYPED_VALUES[column.type] for column in columns)
+    sql = f"SELECT {row} UNION ALL SELECT * FROM ({statement.sql})"  # noqa: S608 - compiled SQL
+    return Statement(sql, statement.parameters)
+
+
+def _conform(batch: "pa.RecordBatch", schema: "pa.Schema") -> "pa.RecordBatch":
+    import pyarrow as pa
+
+    arrays = []
+    for array, field in zip(batch.columns, schema, strict=True):
+        stored = array.storage if isinstance(array, pa.ExtensionArray) else array
+        arrays.append(stored if stored.type == field.type else stored.cast(field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn the drivers' errors into ours."""
+    import pyarrow as pa
+    from adbc_driver_manager import Error
+
+    try:
+        yield
+    except (Error, pa.ArrowException, OSError) as error:
+        text = " ".join(str(error).split())
+        state = getattr(error, "sqlstate", None) or ""
+        if any(sign in text or sign == state for sign in _MISSING_TABLE):
+            raise CatalogUnavailable(
+                "The database has no such table. Create the sample shop with "
+                f"'export-pipelines sample', or point DATABASE_URL at a catalogue. ({text})"
+            ) from None
+        if "Type mismatch" in text or isinstance(error, pa.ArrowInvalid):
+            raise DataError(f"A stored value is not of its column's type: {text}") from None
+        raise CatalogUnavailable(f"Reading from the database failed: {text}") from None

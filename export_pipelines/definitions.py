@@ -1,0 +1,11 @@
+"""Everything that Dagster loads from this project, by name; nothing imports this module."""
+
+import dagster as dg
+
+from export_pipelines.jobs import export_jobs
+from export_pipelines.resources import Catalog, ExportStore, Staging
+
+defs = dg.Definitions(
+    jobs=export_jobs,
+    resources={"catalog": Catalog(), "staging": Staging(), "store": ExportStore()},
+)

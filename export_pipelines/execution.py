@@ -1,0 +1,89 @@
+"""Runs an export job in this process, recorded in Dagster's instance like any other run."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+
+from export_pipelines import settings
+from export_pipelines.definitions import defs
+from export_pipelines.store import MANIFEST_NAME, read_manifest
+
+_POLL_SECONDS = 0.2
+
+# The UI lists a job's runs by this tag; its value is the location's name in workspace.yaml.
+_REPOSITORY_TAG = {".dagster/repository": "__repository__@export_pipelines"}
+
+
+def prepare_dagster_home() -> Path:
+    """Return Dagster's folder, made if need be, with a copy of this folder's `dagster.yaml`."""
+    folder = settings.dagster_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    own = Path("dagster.yaml")
+    copy = folder / "dagster.yaml"
+    if own.is_file() and (not copy.exists() or copy.read_bytes() != own.read_bytes()):
+        shutil.copyfile(own, copy)
+    return folder
+
+
+@contextmanager
+def open_instance() -> Iterator[dg.DagsterInstance]:
+    """Open Dagster's records in the home folder."""
+    with dg.DagsterInstance.from_config(str(prepare_dagster_home())) as instance:
+        yield instance
+
+
+def run_export(
+    instance: dg.DagsterInstance,
+    format_name: str,
+    config: Mapping[str, Any],
+    on_progress: Callable[[Mapping[str, str]], None],
+) -> tuple[dg.DagsterRun, dict[str, Any] | None]:
+    """Export, and return the run and, if it succeeded, the manifest.
+
+    Args:
+        instance: where the run is recorded.
+        format_name: a registered format.
+        config: the job's run config.
+        on_progress: told the run's tags, from a thread of its own, while it works.
+    """
+    run_id = str(uuid4())
+    job = defs.resolve_job_def(f"export_{format_name}")
+    with _watched(instance, run_id, on_progress):
+        result = job.execute_in_process(
+            run_config=dict(config),
+            instance=instance,
+            run_id=run_id,
+            tags=_REPOSITORY_TAG,
+            raise_on_error=False,
+        )
+    run = instance.get_run_by_id(run_id) or result.dagster_run
+    if not result.success:
+        return run, None
+    return run, read_manifest(Path(result.output_for_node("upload")) / MANIFEST_NAME)
+
+
+@contextmanager
+def _watched(
+    instance: dg.DagsterInstance, run_id: str, on_progress: Callable[[Mapping[str, str]], None]
+) -> Iterator[None]:
+    done = Event()
+
+    def watch() -> None:
+        while not done.wait(_POLL_SECONDS):
+            run = instance.get_run_by_id(run_id)
+            if run:
+                on_progress(run.tags)
+
+    thread = Thread(target=watch, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

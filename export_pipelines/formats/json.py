@@ -1,0 +1,116 @@
+"""JSON: an array of records, indented or one record a line, or JSON Lines.
+
+Records are put together as text, column by column, by Polars: as fast as its own NDJSON writer,
+and able to indent and to carry stored JSON documents through as they are.
+"""
+
+from collections.abc import Sequence
+from json import dumps
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from pydantic import Field
+
+from export_pipelines.artifacts import Column, FieldType, Segment, Sheet
+from export_pipelines.formats.base import Encoded, Options, TextFormat
+from export_pipelines.formats.csv import TIME_FORMAT
+from export_pipelines.formats.text import joined_bytes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ESCAPES = {
+    **{chr(code): f"\\u{code:04x}" for code in range(0x20)},
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    '"': '\\"',
+    "\\": "\\\\",
+}
+_ESCAPED = r'["\\\x00-\x1f]'
+
+
+class JsonOptions(Options):
+    """How JSON files are written."""
+
+    pretty: bool = Field(
+        default=True,
+        description="Indent by two spaces, one field a line. Otherwise one record a line.",
+    )
+    json_lines: bool = Field(
+        default=False,
+        description="Write one JSON object a line and no array around them (NDJSON, .jsonl), for "
+        "programs that read as a stream. `pretty` then has no effect.",
+    )
+
+
+class JsonFormat(TextFormat[JsonOptions]):
+    """JSON and JSON Lines."""
+
+    name = "json"
+    title = "JSON"
+    options = JsonOptions
+
+    def extension(self, options: JsonOptions) -> str:
+        """Return `.json`, or `.jsonl` for JSON Lines."""
+        return ".jsonl" if options.json_lines else ".json"
+
+    def head(self, columns: Sequence[Column], options: JsonOptions) -> bytes:
+        """Return the bracket that begins an array."""
+        del columns
+        return b"" if options.json_lines else b"[\n"
+
+    def between(self, options: JsonOptions) -> bytes:
+        """Return what stands between two records."""
+        return b"\n" if options.json_lines else b",\n"
+
+    def tail(self, options: JsonOptions) -> bytes:
+        """Return what ends the last record and the array."""
+        return b"\n" if options.json_lines else b"\n]\n"
+
+    def encode(self, table: "pa.Table", segment: Segment, sheet: Sheet, options: JsonOptions) -> Encoded:
+        """Return the rows as objects, with what stands between them."""
+        del segment
+        indent = "" if options.json_lines or not options.pretty else "  "
+        between = self.between(options)
+        records = json_records(pl.DataFrame(table), sheet.columns, indent, between.decode())
+        return Encoded(memoryview(joined_bytes(records))[: -len(between)])
+
+
+def json_records(
+    frame: pl.DataFrame, columns: Sequence[Column], indent: str, end: str
+) -> pl.Series:
+    """Return each row as the text of a JSON object, followed by `end`.
+
+    Args:
+        frame: the rows.
+        columns: its columns.
+        indent: blanks before an object; empty for an object on one line.
+        end: what follows each object.
+    """
+    colon, comma = (": ", f",\n{indent * 2}") if indent else (":", ",")
+    pieces: list[Any] = [pl.lit(f"{indent}{{\n{indent * 2}" if indent else "{")]
+    for number, column in enumerate(columns):
+        name = dumps(column.name, ensure_ascii=False) + colon
+        pieces += [pl.lit(f"{comma if number else ''}{name}"), _value(frame, column)]
+    pieces.append(pl.lit((f"\n{indent}}}" if indent else "}") + end))
+    return frame.select(pl.concat_str(pieces)).to_series()
+
+
+def _value(frame: pl.DataFrame, column: Column) -> pl.Expr:
+    value = pl.col(column.name)
+    match column.type:
+        case FieldType.STRING:
+            if frame[column.name].str.contains(_ESCAPED).any():
+                value = value.str.replace_many(_ESCAPES)
+            text = pl.concat_str(pl.lit('"'), value, pl.lit('"'))
+        case FieldType.DATETIME:
+            text = value.dt.to_string(f'"{TIME_FORMAT}"')
+        case FieldType.NUMBER:
+            text = pl.when(value.is_finite()).then(value.cast(pl.String))
+        case _:
+            text = value.cast(pl.String)
+    may_be_null = column.type is FieldType.NUMBER or frame[column.name].null_count()
+    return text.fill_null("null") if may_be_null else text

@@ -1,0 +1,1 @@
+"""Ops: thin adapters between Dagster and the plain functions of this package."""

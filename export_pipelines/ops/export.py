@@ -1,0 +1,173 @@
+"""The steps of an export. Each calls one plain function and says what it did."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from export_pipelines.artifacts import ExportPlan, Shard, StagedFile
+from export_pipelines.compression import compress_files
+from export_pipelines.config import export_request
+from export_pipelines.formats import FORMATS
+from export_pipelines.ops.reporting import (
+    duration,
+    explained,
+    file_metadata,
+    now,
+    preview,
+    progress,
+    publish_tags,
+    rate,
+    sql_metadata,
+)
+from export_pipelines.planning import count_records, plan_export
+from export_pipelines.resources import Catalog, ExportStore, Staging
+from export_pipelines.serialization import serialize_shard
+from export_pipelines.spool import counted, spool
+from export_pipelines.store import publish
+
+
+class QueryConfig(dg.Config):
+    """What the job's own config becomes for its first op."""
+
+    format: str = Field(description="The format's name.")
+    request: Any = Field(description="The job's run config.")
+
+
+@dg.op(tags={"dagster/kind/sql": ""})
+def query(context: dg.OpExecutionContext, config: QueryConfig, catalog: Catalog) -> ExportPlan:
+    """Resolves resource type and fields into SQL, and refuses what does not exist."""
+    with explained(context):
+        request = export_request(config.format, config.request)
+        plan = plan_export(
+            request, backend=catalog.backend, run_id=context.run_id, started_at=now()
+        )
+    publish_tags(context, {"export/resource_type": plan.resource_type})
+    columns = [column.name for column in plan.sheets[0].columns]
+    context.add_output_metadata({"columns": columns, "sql": sql_metadata(plan)})
+    return plan
+
+
+@dg.op(name="filter", tags={"dagster/kind/sql": ""})
+def filter_records(
+    context: dg.OpExecutionContext, plan: ExportPlan, catalog: Catalog
+) -> ExportPlan:
+    """Adds the filters to the SQL and counts the records; none is an error."""
+    began = time.monotonic()
+    with explained(context), catalog.snapshot() as snapshot:
+        plan = count_records(plan, snapshot, catalog.backend)
+    publish_tags(context, {"export/records_count": str(plan.records_count)})
+    seconds = time.monotonic() - began
+    context.add_output_metadata(
+        {"records_count": plan.records_count, "seconds": seconds, "sql": sql_metadata(plan)}
+    )
+    return plan
+
+
+@dg.op(
+    out={"plan": dg.Out(ExportPlan), "shards": dg.DynamicOut(Shard)},
+    tags={"dagster/kind/arrow": ""},
+)
+def chunk(
+    context: dg.OpExecutionContext, plan: ExportPlan, catalog: Catalog, staging: Staging
+) -> Iterator[dg.Output[ExportPlan] | dg.DynamicOutput[Shard]]:
+    """Reads the records once, in one snapshot, and cuts them into the rows of each file."""
+    folder = staging.run_folder(plan.run_id) / "spool"
+    began = time.monotonic()
+    report = progress(context, "chunk", plan.records_count)
+    rows_of = FORMATS[plan.format].section_rows
+    with explained(context, remove=folder), catalog.snapshot() as snapshot:
+        parts = spool(snapshot, plan, folder, section_rows=rows_of, on_rows=report.report)
+    plan = counted(plan, parts)
+    publish_tags(context, {"export/records_count": str(plan.records_count)})
+    rows = sum(sheet.records_count or 0 for sheet in plan.sheets)
+    metadata = {"parts": len(parts), **rate(rows, began), "preview": preview(plan, parts)}
+    yield dg.Output(plan, "plan", metadata=metadata)
+    yield dg.DynamicOutput(Shard(1, parts), "shard_1", "shards")
+
+
+@dg.op(tags={"dagster/kind/polars": ""})
+def serialize(
+    context: dg.OpExecutionContext, plan: ExportPlan, shard: Shard, staging: Staging
+) -> list[StagedFile]:
+    """Turns the rows into files of the format."""
+    folder = staging.run_folder(plan.run_id) / f"files_{shard.number}"
+    began = time.monotonic()
+    total = len(shard.parts)
+    report = progress(context, "serialize", total)
+    with explained(context, remove=folder):
+        files = serialize_shard(
+            plan, shard, folder, on_part=lambda done: report.report(done, f"{done}/{total}")
+        )
+    rows = sum(file.rows for file in files)
+    context.add_output_metadata({**file_metadata(files), **rate(rows, began)})
+    return list(files)
+
+
+@dg.op
+def compress(
+    context: dg.OpExecutionContext, plan: ExportPlan, files: list[StagedFile], staging: Staging
+) -> list[StagedFile]:
+    """Compresses or archives the files, and takes their sizes and checksums."""
+    folder = staging.run_folder(plan.run_id) / "compressed"
+    began = time.monotonic()
+    report = progress(context, "compress", sum(file.bytes for file in files))
+    inside = FORMATS[plan.format].compresses_itself
+    with explained(context, remove=folder):
+        compressed = compress_files(
+            files,
+            "none" if inside else plan.compression,
+            folder,
+            archive_name=f"{plan.file_name}.zip",
+            on_bytes=report.report,
+        )
+    rows = sum(file.rows for file in compressed)
+    context.add_output_metadata({**file_metadata(compressed), **rate(rows, began)})
+    return list(compressed)
+
+
+@dg.op
+def upload(
+    context: dg.OpExecutionContext,
+    plan: ExportPlan,
+    files: list[list[StagedFile]],
+    staging: Staging,
+    store: ExportStore,
+) -> str:
+    """Puts the files into the export store, the manifest last, and returns their folder."""
+    began = time.monotonic()
+    ordered = [file for group in files for file in group]
+    report = progress(context, "upload", 1)
+    with explained(context):
+        manifest = publish(plan, ordered, store.path, finished_at=now())
+    shutil.rmtree(staging.run_folder(plan.run_id), ignore_errors=True)
+    report.report(1, f"{len(ordered)}/{len(ordered)}")
+    context.log_event(materialization(plan, manifest.content, manifest.folder))
+    context.add_output_metadata(
+        {**file_metadata(ordered), **rate(plan.records_count, began), "manifest": manifest.content}
+    )
+    for warning in manifest.content["warnings"]:
+        context.log.warning(warning)
+    return manifest.folder
+
+
+def materialization(
+    plan: ExportPlan, manifest: dict[str, Any], folder: str
+) -> dg.AssetMaterialization:
+    """Return the event by which the UI plots an export's records, bytes and seconds over time."""
+    seconds = duration(manifest["started_at"], manifest["finished_at"])
+    return dg.AssetMaterialization(
+        asset_key=["exports", plan.resource_type, plan.format],
+        description=f"{plan.records_count:,} {plan.resource_type} as {plan.format}",
+        metadata={
+            "records": plan.records_count,
+            "bytes": sum(file["bytes"] for file in manifest["files"]),
+            "files": len(manifest["files"]),
+            "seconds": seconds,
+            "folder": dg.MetadataValue.path(folder),
+        },
+    )

@@ -1,0 +1,120 @@
+"""What ops say about themselves: tags, metadata, progress, and failures in one sentence."""
+
+import errno
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from export_pipelines.artifacts import ExportPlan, Part, StagedFile
+from export_pipelines.errors import ExportPipelinesError, StorageUnavailable
+from export_pipelines.progress import Progress
+from export_pipelines.spool import read_segment
+
+PREVIEW_ROWS = 10
+_PREVIEW_CHARACTERS = 80
+_TAG_CHARACTERS = 500
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def explained(context: dg.OpExecutionContext, *, remove: Path | None = None) -> Iterator[None]:
+    """Fail the run with the sentence of an error that this project can explain.
+
+    Args:
+        context: the op's.
+        remove: a folder of unfinished work, removed if anything goes wrong.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if remove:
+            shutil.rmtree(remove, ignore_errors=True)
+        known = storage_error(error) if isinstance(error, OSError) else error
+        if not isinstance(known, ExportPipelinesError):
+            raise
+        sentence = str(known)[:_TAG_CHARACTERS]
+        publish_tags(context, {"export/error": sentence, "export/error_code": known.code})
+        raise dg.Failure(str(known), allow_retries=False) from None
+
+
+def storage_error(error: OSError) -> StorageUnavailable:
+    """Say what is wrong with a disk or a folder, and what to do."""
+    where = f" at {error.filename}" if error.filename else ""
+    number = error.errno or _errno_of(str(error))
+    if number in _DISK_FULL:
+        return StorageUnavailable(
+            f"The disk is full{where}: make room in the staging area and the export store. "
+            "Nothing was published."
+        )
+    reason = error.strerror or str(error)
+    return StorageUnavailable(f"Files cannot be written{where}: {reason}. Nothing was published.")
+
+
+def _errno_of(text: str) -> int:
+    """Arrow's errors have the number in their text only."""
+    number = text.partition("[Errno ")[2].partition("]")[0] or text.partition("[errno ")[2].partition("]")[0]
+    return int(number) if number.isdigit() else 0
+
+
+def publish_tags(context: dg.OpExecutionContext, tags: Mapping[str, str]) -> None:
+    """Put tags on the run, where list queries see them and can filter by them."""
+    context.instance.add_run_tags(context.run_id, dict(tags))
+
+
+def progress(context: dg.OpExecutionContext, stage: str, total: int) -> Progress:
+    """Begin a stage of the run's progress."""
+    return Progress(stage, total, lambda tags: publish_tags(context, tags))
+
+
+def now() -> str:
+    """Return the time as ISO 8601 in UTC, in milliseconds."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def duration(started_at: str, finished_at: str) -> float:
+    """Return the seconds between two times of `now`."""
+    first, last = (datetime.fromisoformat(text[:-1]) for text in (started_at, finished_at))
+    return (last - first).total_seconds()
+
+
+def rate(rows: int, began: float) -> dict[str, Any]:
+    """Return rows, seconds since `began` (monotonic) and rows per second."""
+    seconds = max(time.monotonic() - began, 1e-6)
+    return {"rows": rows, "seconds": round(seconds, 3), "rows_per_second": round(rows / seconds)}
+
+
+def file_metadata(files: Sequence[StagedFile]) -> dict[str, Any]:
+    """Return how many files there are, their bytes and their names."""
+    names = [f"{file.name}: {file.rows:,} rows, {file.bytes:,} bytes" for file in files]
+    size = sum(file.bytes for file in files)
+    return {"files": len(files), "bytes": size, "file_list": dg.MetadataValue.json(names)}
+
+
+def sql_metadata(plan: ExportPlan) -> dg.MarkdownMetadataValue:
+    """Return the SQL of all sheets, without the values of its parameters."""
+    statements = "\n\n".join(sheet.statement.sql for sheet in plan.sheets)
+    return dg.MetadataValue.md(f"```sql\n{statements}\n```")
+
+
+def preview(plan: ExportPlan, parts: Sequence[Part]) -> dg.TableMetadataValue:
+    """Return the first rows as a table for the UI; long values are shortened."""
+    rows = read_segment(parts[0].segments[0]).slice(0, PREVIEW_ROWS).to_pylist()
+    shown = [{name: _cell(value) for name, value in row.items()} for row in rows]
+    columns = [dg.TableColumn(column.name, column.type.value) for column in plan.sheets[0].columns]
+    return dg.MetadataValue.table(
+        [dg.TableRecord(row) for row in shown], schema=dg.TableSchema(columns)
+    )
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, str) and len(value) > _PREVIEW_CHARACTERS:
+        return f"{value[:_PREVIEW_CHARACTERS]}…"
+    return value

@@ -1,0 +1,72 @@
+"""What ops ask for by name: the catalogue, the export store, the staging area.
+
+Each is only a description until it is used; nothing connects when a run is set up. Empty fields
+are filled from `settings` at that moment.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from export_pipelines import settings
+from export_pipelines.catalog.reading import Snapshot, backend_of, open_snapshot
+
+
+class Catalog(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The shop's database, SQLite or Postgres."""
+
+    database_url: str = Field(
+        default="",
+        description="sqlite:///path/shop.db or postgresql://user:password@host/database. Empty: "
+        "the variable DATABASE_URL, or shop.db in the home folder. Use EnvVar for a password.",
+    )
+
+    @property
+    def url(self) -> str:
+        """The database; it may hold a password."""
+        return self.database_url or settings.database_url()
+
+    @property
+    def backend(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return backend_of(self.url)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Open the catalogue for reading, as it is now.
+
+        Raises:
+            CatalogUnavailable: there is no database, or it does not answer.
+        """
+        with open_snapshot(self.url) as snapshot:
+            yield snapshot
+
+
+class ExportStore(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where finished exports are kept, a folder each."""
+
+    folder: str = Field(
+        default="", description="A local folder. Empty: exports in the home folder."
+    )
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return Path(self.folder).resolve() if self.folder else settings.exports_folder()
+
+
+class Staging(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where unfinished exports are worked on; every process of a run must see it."""
+
+    folder: str = Field(
+        default="",
+        description="A folder, best on the export store's disk. Empty: staging in the home folder.",
+    )
+
+    def run_folder(self, run_id: str) -> Path:
+        """Return the folder of one run."""
+        parent = Path(self.folder).resolve() if self.folder else settings.staging_folder()
+        return parent / run_id
