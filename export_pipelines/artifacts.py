@@ -23,11 +23,27 @@ class FieldType(str, Enum):
 
 
 @dataclass(frozen=True)
+class Derivation:
+    """How a column is computed from others when it is written.
+
+    Attributes:
+        kind: `decimal` or `formatted`: an amount as a number or a text in whole units.
+        cents: the column of minor units.
+        currency: the column of the currency's code.
+    """
+
+    kind: str
+    cents: str
+    currency: str
+
+
+@dataclass(frozen=True)
 class Column:
-    """One column of an export: its header and the type of its values."""
+    """One column of an export: its header, the type of its values and how it is computed."""
 
     name: str
     type: FieldType
+    derivation: Derivation | None = None
 
 
 @dataclass(frozen=True)
@@ -45,10 +61,19 @@ class Statement:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One resource type of an export with its columns. Only Excel files hold more than one."""
+    """One resource type of an export. Only Excel files hold more than one.
+
+    Attributes:
+        resource_type: its name.
+        columns: the columns that are written.
+        stored: the columns that are read, from which the others are derived.
+        statement: the SQL that reads them.
+        records_count: how many records there are; None while they are not counted.
+    """
 
     resource_type: str
     columns: tuple[Column, ...]
+    stored: tuple[Column, ...]
     statement: Statement
     records_count: int | None = None
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from export_pipelines.archive import PIECE_BYTES, GzipWriter, Piece, ZipWriter, deflate
 from export_pipelines.artifacts import StagedFile
@@ -31,11 +31,6 @@ class _Hashing:
     @property
     def sha256(self) -> str:
         return self._hash.hexdigest()
-
-
-class _PieceWriter(Protocol):
-    def add(self, piece: Piece) -> None: ...
-    def finish(self) -> None: ...
 
 
 class _PlainWriter:
@@ -80,11 +75,10 @@ def compress_files(
 def _compress(
     file: StagedFile, compression: str, folder: Path, pieces: Iterator[Piece]
 ) -> StagedFile:
-    ending, make_writer = {"gzip": (".gz", GzipWriter), "zstd": (".zst", _PlainWriter)}[compression]
-    path = folder / (file.name + ending)
+    path = folder / (file.name + (".gz" if compression == "gzip" else ".zst"))
     with path.open("wb") as target:
         hashing: Any = _Hashing(target)
-        writer: _PieceWriter = make_writer(hashing)
+        writer = GzipWriter(hashing) if compression == "gzip" else _PlainWriter(hashing)
         for _ in _chunks(file):
             writer.add(next(pieces))
         writer.finish()
@@ -108,9 +102,7 @@ def _archive(files: Sequence[StagedFile], path: Path, pieces: Iterator[Piece]) -
     return StagedFile(str(path), path.name, rows, size, _sha256(path), warnings)
 
 
-def _pieces(
-    files: Sequence[StagedFile], compress: Callable[[bytes], Piece]
-) -> Iterator[Piece]:
+def _pieces(files: Sequence[StagedFile], compress: Callable[[bytes], Piece]) -> Iterator[Piece]:
     def work(chunk: _Chunk) -> Piece:
         file, offset = chunk
         with Path(file.path).open("rb") as source:

@@ -10,7 +10,6 @@ from typing import Any, Literal, Optional, get_origin
 import dagster as dg
 from pydantic import Field, create_model
 
-from export_pipelines.catalog.entities import ENTITIES
 from export_pipelines.errors import one_of
 from export_pipelines.formats import FORMATS
 from export_pipelines.formats.base import Format
@@ -22,9 +21,10 @@ class ExportConfig(dg.Config):
 
     resource_type: str = Field(
         default="products",
-        description=f"What to export: one of {one_of(list(ENTITIES))}.",
+        description="What to export: products, suppliers, orders, ... "
+        "`export-pipelines resource-types` lists all.",
     )
-    fields: list[str] = Field(  # type: ignore[assignment]
+    fields: list[str] = Field(
         default=[],
         description="Fields to export, in this order. Empty: all of them. "
         "`export-pipelines resource-types products` lists them.",
@@ -32,7 +32,9 @@ class ExportConfig(dg.Config):
     exclude_fields: list[str] = Field(
         default=[], description="Fields to leave out. A field cannot be in both lists."
     )
-    includes: list[str] = Field(default=[], description="Related resources to export with each record.")
+    includes: list[str] = Field(
+        default=[], description="Related resources to export with each record."
+    )
     filters: Any = Field(
         default={},
         description="Which records to export: all fields must have these values, such as "
@@ -74,7 +76,7 @@ def export_config(output_format: Format[Any]) -> type[ExportConfig]:
 
 
 def _config_type(annotation: Any) -> Any:
-    """Return the type by which Dagster checks a value; `planning` checks the choices of a Literal."""
+    """Return the type by which Dagster checks a value; `planning` checks choices."""
     return str if get_origin(annotation) is Literal else annotation
 
 

@@ -45,7 +45,9 @@ def serve(port: int) -> None:
     servers: list[subprocess.Popen[bytes]] = []
     try:
         where = ["-w", str(workspace)]
-        servers.append(_start("dagster_webserver", ["-h", _HOST, "-p", str(port), *where], environment))
+        servers.append(
+            _start("dagster_webserver", ["-h", _HOST, "-p", str(port), *where], environment)
+        )
         servers.append(_start("dagster._daemon", ["run", *where], environment))
         _wait_until_ready(port, servers)
         click.echo(f"Ready: http://{_HOST}:{port}   (Ctrl-C stops it)")
@@ -58,7 +60,9 @@ def serve(port: int) -> None:
         _stop(servers)
 
 
-def _start(module: str, arguments: list[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+def _start(
+    module: str, arguments: list[str], environment: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
         [sys.executable, "-m", module, *arguments], env=dict(environment), start_new_session=True
     )
@@ -87,7 +91,7 @@ def _wait_until_ready(port: int, servers: "list[subprocess.Popen[bytes]]") -> No
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline and all(server.poll() is None for server in servers):
         try:
-            with urlopen(f"http://{_HOST}:{port}/server_info", timeout=5):  # noqa: S310 - loopback
+            with urlopen(f"http://{_HOST}:{port}/server_info", timeout=5):
                 return
         except (URLError, OSError):
             time.sleep(0.3)

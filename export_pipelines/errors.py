@@ -10,6 +10,8 @@
 Each message is a sentence or two for the person who asked: what is wrong, where, what is allowed.
 """
 
+from difflib import get_close_matches
+
 
 class ExportPipelinesError(Exception):
     """Something this project can explain.
@@ -62,3 +64,10 @@ def one_of(names: "list[str] | tuple[str, ...]") -> str:
     """Return names as they end a sentence: `a, b and c`, the same for every message."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def unknown(kind: str, name: str, known: "list[str]") -> str:
+    """Return the sentences for a name that does not exist: the nearest that do, then all."""
+    near = get_close_matches(str(name), known, n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    return f"There is no {kind} {name!r}.{hint} Choose from {one_of(known)}."

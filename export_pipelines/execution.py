@@ -1,6 +1,5 @@
 """Runs an export job in this process, recorded in Dagster's instance like any other run."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,22 +11,35 @@ import dagster as dg
 
 from export_pipelines import settings
 from export_pipelines.definitions import defs
+from export_pipelines.errors import StorageUnavailable
 from export_pipelines.store import MANIFEST_NAME, read_manifest
 
 _POLL_SECONDS = 0.2
+_WITHOUT_PROJECT = b"telemetry:\n  enabled: false\n"
 
 # The UI lists a job's runs by this tag; its value is the location's name in workspace.yaml.
 _REPOSITORY_TAG = {".dagster/repository": "__repository__@export_pipelines"}
 
 
 def prepare_dagster_home() -> Path:
-    """Return Dagster's folder, made if need be, with a copy of this folder's `dagster.yaml`."""
+    """Return Dagster's folder, made if need be, with a copy of this folder's `dagster.yaml`.
+
+    Raises:
+        StorageUnavailable: the home folder cannot be written to.
+    """
     folder = settings.dagster_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     own = Path("dagster.yaml")
     copy = folder / "dagster.yaml"
-    if own.is_file() and (not copy.exists() or copy.read_bytes() != own.read_bytes()):
-        shutil.copyfile(own, copy)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted = own.read_bytes() if own.is_file() else _WITHOUT_PROJECT
+        if not copy.exists() or (own.is_file() and copy.read_bytes() != wanted):
+            copy.write_bytes(wanted)
+    except OSError as error:
+        raise StorageUnavailable(
+            f"The home folder {settings.home_folder()} cannot be written to: {error.strerror}. "
+            "EXPORT_PIPELINES_HOME names another."
+        ) from None
     return folder
 
 

@@ -1,21 +1,31 @@
 """From a request to an export plan: every name checked, every default filled in, rows counted."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from export_pipelines.artifacts import ExportPlan, Sheet
+from export_pipelines.artifacts import ExportPlan, Sheet, Statement
 from export_pipelines.catalog.entities import Entity, entity
 from export_pipelines.catalog.predicates import All, parse_filters
 from export_pipelines.catalog.reading import Snapshot
-from export_pipelines.catalog.select import build_select, choose_fields, compile_select
-from export_pipelines.errors import NoRecords, RequestError, one_of
+from export_pipelines.catalog.select import (
+    KeyRange,
+    build_key_at,
+    build_select,
+    choose_fields,
+    compile_select,
+    stored_fields,
+)
+from export_pipelines.concurrency import worker_count
+from export_pipelines.errors import NoRecords, RequestError, one_of, unknown
 from export_pipelines.formats import FORMATS
 from export_pipelines.formats.base import Format
+from export_pipelines.spool import Source, cut_rows
 
 _NAME_CHARACTERS = 100
+_ROWS_WORTH_SPLITTING = 100_000
 _FORBIDDEN_IN_NAMES = '/\\:*?"<>|'
 
 
@@ -50,9 +60,7 @@ def plan_export(
         RequestError: something asked for does not exist or does not fit together.
     """
     if request.format not in FORMATS:
-        raise RequestError(
-            f"There is no format {request.format!r}. Choose one of {one_of(list(FORMATS))}."
-        )
+        raise RequestError(unknown("format", request.format, list(FORMATS)))
     output_format = FORMATS[request.format]
     asked = entity(request.resource_type)
     options = _options(output_format, request.options)
@@ -91,8 +99,8 @@ def count_records(plan: ExportPlan, snapshot: Snapshot, backend: str) -> ExportP
         CatalogUnavailable: the database fails.
     """
     asked = entity(plan.resource_type)
-    fields = choose_fields(asked, [column.name for column in plan.sheets[0].columns])
-    chosen = build_select(asked, fields, parse_filters(plan.filters, asked))
+    stored = [asked.fields[column.name] for column in plan.sheets[0].stored]
+    chosen = build_select(asked, stored, parse_filters(plan.filters, asked))
     statement = compile_select(chosen, backend)
     count = snapshot.count(statement)
     if not count:
@@ -106,12 +114,77 @@ def count_records(plan: ExportPlan, snapshot: Snapshot, backend: str) -> ExportP
     return replace(plan, sheets=(first, *plan.sheets[1:]))
 
 
+def reader_count(plan: ExportPlan) -> int:
+    """Return over how many connections it is worth reading: more than one for many rows."""
+    return worker_count() if plan.records_count >= _ROWS_WORTH_SPLITTING else 1
+
+
+def plan_sources(
+    plan: ExportPlan, snapshots: Sequence[Snapshot], backend: str
+) -> list[list[Source]]:
+    """Return what is to be read over each connection, one source after the other.
+
+    The resource type asked for is cut into ranges of its keys, which are read side by side.
+
+    Args:
+        plan: with its filters applied.
+        snapshots: connections that see the same rows.
+        backend: `sqlite` or `postgresql`.
+
+    Raises:
+        CatalogUnavailable: the database fails.
+    """
+    columns = plan.sheets[0].stored
+    lanes = [
+        [Source(0, first_row, snapshot.stream(statement, columns))]
+        for snapshot, (first_row, statement) in zip(
+            snapshots, _ranges(plan, snapshots, backend), strict=False
+        )
+    ]
+    for number, sheet in enumerate(plan.sheets[1:], start=1):
+        rows = snapshots[0].stream(sheet.statement, sheet.stored)
+        lanes[0].append(Source(number, 0, rows))
+    return lanes
+
+
+def _ranges(
+    plan: ExportPlan, snapshots: Sequence[Snapshot], backend: str
+) -> list[tuple[int, Statement]]:
+    """Return the first row of each range and the statement that reads it."""
+    statement = plan.sheets[0].statement
+    if len(snapshots) == 1:
+        return [(0, statement)]
+    asked = entity(plan.resource_type)
+    predicate = parse_filters(plan.filters, asked)
+    unit = cut_rows(plan)
+    step = -(-snapshots[0].count(statement) // (len(snapshots) * unit)) * unit
+    starts = [0]
+    keys: list[str | None] = [None]
+    for start in range(step, step * len(snapshots), step):
+        key = snapshots[0].value(compile_select(build_key_at(asked, predicate, start), backend))
+        if key is None:
+            break
+        starts.append(start)
+        keys.append(key)
+    stored = [asked.fields[column.name] for column in plan.sheets[0].stored]
+    bounds = zip(keys, [*keys[1:], None], strict=True)
+    chosen = (build_select(asked, stored, predicate, KeyRange(*bound)) for bound in bounds)
+    return [
+        (start, compile_select(found, backend)) for start, found in zip(starts, chosen, strict=True)
+    ]
+
+
 def _sheet(
     asked: Entity, fields: Sequence[str], exclude_fields: Sequence[str], backend: str
 ) -> Sheet:
     chosen = choose_fields(asked, fields, exclude_fields)
-    statement = compile_select(build_select(asked, chosen, All(())), backend)
-    return Sheet(asked.name, tuple(found.column for found in chosen), statement)
+    stored = stored_fields(asked, chosen)
+    return Sheet(
+        asked.name,
+        tuple(found.column for found in chosen),
+        tuple(found.column for found in stored),
+        compile_select(build_select(asked, stored, All(())), backend),
+    )
 
 
 def _options(output_format: Format[Any], options: Mapping[str, Any]) -> Any:
@@ -122,11 +195,13 @@ def _options(output_format: Format[Any], options: Mapping[str, Any]) -> Any:
         problem = error.errors()[0]
         name = str(problem["loc"][0])
         if name not in known:
+            shared = [each.name for each in fields(ExportRequest) if each.name != "options"]
             raise RequestError(
-                f"{output_format.title} exports have no option {name!r}. "
-                + (f"Their options are {one_of(list(known))}." if known else "They have none.")
+                unknown(f"{output_format.title} export option", name, [*known, *shared])
             ) from None
-        raise RequestError(f"Option {name!r}: {problem['msg']}, not {problem['input']!r}.") from None
+        raise RequestError(
+            f"Option {name!r}: {problem['msg']}, not {problem['input']!r}."
+        ) from None
 
 
 def _max_rows(output_format: Format[Any], asked: int | None) -> int | None:

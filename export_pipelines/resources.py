@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from export_pipelines import settings
-from export_pipelines.catalog.reading import Snapshot, backend_of, open_snapshot
+from export_pipelines.catalog.reading import Snapshot, backend_of, open_snapshots
 
 
 class Catalog(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -35,14 +35,14 @@ class Catalog(dg.ConfigurableResource):  # type: ignore[type-arg]
         return backend_of(self.url)
 
     @contextmanager
-    def snapshot(self) -> Iterator[Snapshot]:
-        """Open the catalogue for reading, as it is now.
+    def snapshots(self, count: int = 1) -> Iterator[list[Snapshot]]:
+        """Open the catalogue for reading, as it is now, over at most `count` connections.
 
         Raises:
             CatalogUnavailable: there is no database, or it does not answer.
         """
-        with open_snapshot(self.url) as snapshot:
-            yield snapshot
+        with open_snapshots(self.url, count) as snapshots:
+            yield snapshots
 
 
 class ExportStore(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from export_pipelines.artifacts import ExportPlan, Part, Segment, Shard, StagedFile
+from export_pipelines.columns import written_frame
 from export_pipelines.concurrency import ordered_map
 from export_pipelines.formats import FORMATS
 from export_pipelines.formats.base import Encoded
@@ -35,7 +36,8 @@ def serialize_shard(
 
     def encode(segment: Segment) -> Encoded:
         sheet = plan.sheets[segment.sheet]
-        return output_format.encode(read_segment(segment), segment, sheet, options)
+        frame = written_frame(read_segment(segment), sheet)
+        return output_format.encode(frame, segment, sheet, options)
 
     segments = (segment for part in shard.parts for segment in part.segments)
     encoded = ordered_map(encode, segments)

@@ -4,16 +4,14 @@ A spool file holds one segment in Arrow's IPC format, uncompressed, so that writ
 the database and any thread or machine that sees the staging area can work on it.
 """
 
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from export_pipelines.artifacts import ExportPlan, Part, Segment
-from export_pipelines.catalog.reading import Snapshot
 from export_pipelines.errors import RequestError
 
 if TYPE_CHECKING:
@@ -26,19 +24,40 @@ MAX_PARTS = 10_000
 """Most files of one export."""
 
 
+@dataclass(frozen=True)
+class Source:
+    """Rows of one sheet, in order, from one place on.
+
+    Attributes:
+        sheet: index of the sheet in the plan.
+        first_row: the number of the first row in its sheet, from 0; a multiple of
+            `cut_rows`.
+        batches: the rows.
+    """
+
+    sheet: int
+    first_row: int
+    batches: "Iterator[pa.RecordBatch]"
+
+
+def cut_rows(plan: ExportPlan) -> int:
+    """Return the number of rows at every multiple of which a segment of the first sheet ends."""
+    return plan.max_rows_per_file or SEGMENT_ROWS
+
+
 def spool(
-    snapshot: Snapshot,
     plan: ExportPlan,
+    lanes: Sequence[Sequence[Source]],
     folder: Path,
     *,
     section_rows: int | None = None,
     on_rows: Callable[[int], None] = lambda rows: None,
 ) -> tuple[Part, ...]:
-    """Read every sheet of a plan into spool files and return the parts that they make.
+    """Read rows into spool files, and return the parts that they make.
 
     Args:
-        snapshot: where rows are read from.
-        plan: what is read, and the most rows of a file.
+        plan: the most rows of a file; further sheets go into the first file, whole.
+        lanes: all rows of all sheets; lanes are read side by side, the sources of one in order.
         folder: where the spool files go; made if it is not there.
         section_rows: no segment crosses a multiple of this many rows of its file; None for any.
         on_rows: told the rows read so far.
@@ -47,28 +66,42 @@ def spool(
         RequestError: the export would be of more than `MAX_PARTS` files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    parts: list[list[Segment]] = [[]]
     read = 0
-    with _spool_writer() as write:
-        for number, sheet in enumerate(plan.sheets):
-            # Further sheets go into the first file, whole.
-            limit = plan.max_rows_per_file if number == 0 else None
-            part, first_row = 0, 0
-            for table in _segments(snapshot.stream(sheet.statement, sheet.columns), limit, section_rows):
-                if limit and first_row == limit:
-                    part, first_row = part + 1, 0
-                    _add_part(parts)
-                path = folder / f"{number}-{part:05d}-{first_row:09d}.arrow"
-                write(table, path)
-                parts[part].append(Segment(str(path), number, first_row, table.num_rows))
-                first_row += table.num_rows
+    lock = Lock()
+    stopped = Event()
+
+    def work(lane: Sequence[Source]) -> list[tuple[int, Segment]]:
+        return [found for source in lane for found in spool_source(source)]
+
+    def spool_source(source: Source) -> Iterator[tuple[int, Segment]]:
+        nonlocal read
+        limit = plan.max_rows_per_file if source.sheet == 0 else None
+        row = source.first_row
+        for table in _segments(source, limit, section_rows):
+            if stopped.is_set():
+                break
+            part = row // limit if limit else 0
+            _check_parts(part)
+            path = folder / f"{source.sheet}-{row:012d}.arrow"
+            _write(table, path)
+            first_row = row % limit if limit else row
+            yield part, Segment(str(path), source.sheet, first_row, table.num_rows)
+            row += table.num_rows
+            with lock:
                 read += table.num_rows
                 on_rows(read)
-    return tuple(Part(number, tuple(found)) for number, found in enumerate(parts, start=1))
+
+    with ThreadPoolExecutor(len(lanes), thread_name_prefix="spool") as pool:
+        try:
+            groups = list(pool.map(work, lanes))
+        except BaseException:
+            stopped.set()
+            raise
+    return _parts([found for group in groups for found in group])
 
 
 def counted(plan: ExportPlan, parts: Iterable[Part]) -> ExportPlan:
-    """Return the plan with the records that were read, which may differ from those counted before."""
+    """Return the plan with the records that were read; others may have been counted before."""
     rows = [0] * len(plan.sheets)
     for part in parts:
         for segment in part.segments:
@@ -87,25 +120,34 @@ def read_segment(segment: Segment) -> "pa.Table":
         return pa.ipc.open_stream(source).read_all()
 
 
-def _add_part(parts: list[list[Segment]]) -> None:
-    if len(parts) == MAX_PARTS:
+def _parts(found: Sequence[tuple[int, Segment]]) -> tuple[Part, ...]:
+    numbers = sorted({part for part, _ in found}) or [0]
+    segments: dict[int, list[Segment]] = {number: [] for number in numbers}
+    for part, segment in sorted(
+        found, key=lambda item: (item[0], item[1].sheet, item[1].first_row)
+    ):
+        segments[part].append(segment)
+    return tuple(Part(number + 1, tuple(segments[number])) for number in numbers)
+
+
+def _check_parts(part: int) -> None:
+    if part >= MAX_PARTS:
         raise RequestError(
             f"This export would be of more than {MAX_PARTS:,} files: "
             "choose a larger max_rows_per_file."
         )
-    parts.append([])
 
 
 def _segments(
-    batches: "Iterator[pa.RecordBatch]", part_rows: int | None, section_rows: int | None
+    source: Source, part_rows: int | None, section_rows: int | None
 ) -> "Iterator[pa.Table]":
     """Cut batches into tables of at most SEGMENT_ROWS that cross no part and no section."""
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []
-    rows = done = 0
+    rows, done = 0, source.first_row
     room = _room(done, part_rows, section_rows)
-    for batch in batches:
+    for batch in source.batches:
         start = 0
         while start < batch.num_rows:
             taken = batch.slice(start, room - rows)
@@ -122,43 +164,13 @@ def _segments(
 
 
 def _room(done: int, part_rows: int | None, section_rows: int | None) -> int:
-    room = SEGMENT_ROWS
     in_part = done % part_rows if part_rows else done
+    room = SEGMENT_ROWS - in_part % SEGMENT_ROWS
     if part_rows:
         room = min(room, part_rows - in_part)
     if section_rows:
         room = min(room, section_rows - in_part % section_rows)
     return room
-
-
-@contextmanager
-def _spool_writer() -> "Iterator[Callable[[pa.Table, Path], None]]":
-    """Yield a function that writes tables in a thread, so that reading goes on meanwhile."""
-    waiting: queue.Queue[tuple[pa.Table, Path] | None] = queue.Queue(maxsize=4)
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        while (item := waiting.get()) is not None:
-            if not failures:
-                try:
-                    _write(*item)
-                except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
-                    failures.append(error)
-
-    def write(table: "pa.Table", path: Path) -> None:
-        if failures:
-            raise failures[0]
-        waiting.put((table, path))
-
-    thread = threading.Thread(target=work, name="spool-writer")
-    thread.start()
-    try:
-        yield write
-    finally:
-        waiting.put(None)
-        thread.join()
-    if failures:
-        raise failures[0]
 
 
 def _write(table: "pa.Table", path: Path) -> None:

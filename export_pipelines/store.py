@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,9 @@ def manifest_content(
         "compression": plan.compression,
         "max_rows_per_file": plan.max_rows_per_file,
         "records_count": plan.records_count,
-        "columns": [asdict(column) for column in plan.sheets[0].columns],
+        "columns": [
+            {"name": column.name, "type": column.type.value} for column in plan.sheets[0].columns
+        ],
         "sheets": [
             {"resource_type": sheet.resource_type, "records_count": sheet.records_count}
             for sheet in plan.sheets

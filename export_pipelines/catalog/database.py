@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import URL, Connection, Engine, Index, Table, create_engine, event, make_url, types
+from sqlalchemy import URL, Connection, Engine, Index, Table, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from export_pipelines.catalog.models import Base
-from export_pipelines.catalog.models.types import UtcDateTime
 from export_pipelines.errors import CatalogUnavailable
 
 if TYPE_CHECKING:
@@ -122,19 +121,21 @@ class BulkWriter:
         import pyarrow as pa
         from adbc_driver_manager import Error
 
+        from export_pipelines.catalog import arrow
+
         pieces = iter([rows] if isinstance(rows, (pa.Table, pa.RecordBatch)) else rows)
         first = next(pieces, None)
         if first is None:
             return 0
-        schema = _insert_schema(table, first.schema.names)
-        stored = _sqlite_schema(schema) if self._sqlite else schema
+        schema = arrow.insert_schema(table, first.schema.names)
+        stored = arrow.sqlite_schema(schema) if self._sqlite else schema
         failures: list[Exception] = []
 
         def batches() -> "Iterator[pa.RecordBatch]":
             try:
                 for piece in chain([first], pieces):
                     for batch in piece.to_batches() if isinstance(piece, pa.Table) else [piece]:
-                        yield _convert(batch, schema, stored)
+                        yield arrow.convert(batch, schema, stored)
             except Exception as error:
                 failures.append(error)
                 raise
@@ -181,70 +182,9 @@ def bulk_insert(url: str, tables: "Mapping[Table, Rows]") -> int:
 
 def arrow_schema(table: Table) -> "pa.Schema":
     """Return the Arrow types in which a table's columns are read and written."""
-    import pyarrow as pa
+    from export_pipelines.catalog import arrow
 
-    return pa.schema(
-        [pa.field(column.name, _arrow_type(column.type), column.nullable) for column in table.c]
-    )
-
-
-def _arrow_type(column_type: types.TypeEngine[Any]) -> "pa.DataType":
-    import pyarrow as pa
-
-    if isinstance(column_type, UtcDateTime):
-        return pa.timestamp("ms", "UTC")
-    if isinstance(column_type, types.DateTime):
-        return pa.timestamp("ms", "UTC" if column_type.timezone else None)
-    if isinstance(column_type, types.Date):
-        return pa.date32()
-    if isinstance(column_type, types.Boolean):
-        return pa.bool_()
-    if isinstance(column_type, types.Integer):
-        return pa.int64()
-    if isinstance(column_type, types.Float):
-        return pa.float64()
-    if isinstance(column_type, types.Numeric):
-        return pa.decimal128(column_type.precision or 38, column_type.scale or 0)
-    if isinstance(column_type, types.LargeBinary):
-        return pa.binary()
-    return pa.string()
-
-
-def _insert_schema(table: Table, names: list[str]) -> "pa.Schema":
-    import pyarrow as pa
-
-    whole = arrow_schema(table)
-    unknown = [name for name in names if name not in table.c]
-    if unknown:
-        raise ValueError(f"Table {table.name} has no column {', '.join(unknown)}.")
-    return pa.schema([whole.field(name).with_nullable(True) for name in names])
-
-
-def _sqlite_schema(schema: "pa.Schema") -> "pa.Schema":
-    """Return what SQLite stores: it has neither timestamps nor booleans."""
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            field.with_type(pa.int64())
-            if pa.types.is_timestamp(field.type) or pa.types.is_boolean(field.type)
-            else field
-            for field in schema
-        ]
-    )
-
-
-def _convert(batch: "pa.RecordBatch", schema: "pa.Schema", stored: "pa.Schema") -> "pa.RecordBatch":
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    columns = [batch.column(name) for name in schema.names]
-    for position, column in enumerate(columns):
-        if pa.types.is_timestamp(column.type) and column.type.unit in ("us", "ns"):
-            columns[position] = pc.floor_temporal(column, unit="millisecond")
-    columns = [column.cast(field.type) for column, field in zip(columns, schema, strict=True)]
-    converted = pa.RecordBatch.from_arrays(columns, schema=schema)
-    return converted if stored == schema else converted.cast(stored)
+    return arrow.arrow_schema(table)
 
 
 def _index_name(index: Index) -> str:
@@ -259,10 +199,10 @@ def _parse(url: str) -> URL:
             "The database URL cannot be read; it looks like sqlite:///folder/shop.db "
             "or postgresql://user:password@host:5432/shop."
         ) from None
-    if parsed.drivername in ("postgres", "postgresql"):
-        return parsed.set(drivername="postgresql+psycopg2")
     backend = parsed.drivername.partition("+")[0]
-    if backend not in ("postgresql", "sqlite"):
+    if backend in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg2")
+    if backend != "sqlite":
         raise CatalogUnavailable(
             f"{backend} databases are not supported: use sqlite:///... or postgresql://..."
         )
@@ -272,7 +212,7 @@ def _parse(url: str) -> URL:
 def _sqlite_path(parsed: URL) -> Path:
     if not parsed.database or parsed.database == ":memory:":
         raise CatalogUnavailable(
-            "An in-memory SQLite database cannot be shared by several connections: "
+            "An in-memory SQLite database ends with its only connection: "
             "name a file, such as sqlite:///shop.db."
         )
     return Path(parsed.database)

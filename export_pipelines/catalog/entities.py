@@ -1,23 +1,22 @@
 """What can be exported: resource types and their fields, derived from the models.
 
-An entity adds to its model only what the model cannot say. A new resource type is a model and one
-line in `ENTITIES`.
+Every model whose rows have a key is a resource type, named like its table: a new one is a model.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Column as TableColumn
 from sqlalchemy import ColumnElement, Table, types
 
-from export_pipelines.artifacts import Column, FieldType
-from export_pipelines.catalog.currencies import decimal_amount, formatted_amount
-from export_pipelines.catalog.models import Base, pim
+from export_pipelines.artifacts import Column, Derivation, FieldType
+from export_pipelines.catalog.currencies import decimal_amount_sql
+from export_pipelines.catalog.models import Base
 from export_pipelines.catalog.models.types import Amount, Json, StringList, UtcDateTime
-from export_pipelines.errors import RequestError, one_of
+from export_pipelines.errors import RequestError, unknown
 
 
 class FieldRole(str, Enum):
@@ -38,25 +37,27 @@ class Field:
     Attributes:
         name: its column header and its name in requests.
         type: what its values are, the same in every database.
-        expression: the SQL that yields it.
+        expression: the SQL that yields it, for reading and filters; None if there is none.
         role: what it is to its row.
         nullable: whether it may be empty.
         values: the only values it has, if they are few.
         description: units and limits, where the name does not say them.
+        derivation: how it is computed from stored fields; None if it is stored itself.
     """
 
     name: str
     type: FieldType
-    expression: ColumnElement[Any] = field(compare=False, repr=False)
+    expression: ColumnElement[Any] | None = field(compare=False, repr=False)
     role: FieldRole = FieldRole.ATTRIBUTE
     nullable: bool = True
     values: tuple[str, ...] = ()
     description: str = ""
+    derivation: Derivation | None = None
 
     @property
     def column(self) -> Column:
         """The column it becomes in a file."""
-        return Column(self.name, self.type)
+        return Column(self.name, self.type, self.derivation)
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,7 @@ class Entity:
     @property
     def table(self) -> Table:
         """The table its rows live in."""
-        table = self.model.__table__
-        assert isinstance(table, Table)  # noqa: S101 - the models are plain tables, no joins
-        return table
+        return cast(Table, self.model.__table__)
 
     @property
     def name(self) -> str:
@@ -83,7 +82,7 @@ class Entity:
         return (self.model.__doc__ or "").partition("\n")[0]
 
     @property
-    def key(self) -> ColumnElement[Any]:
+    def key(self) -> "TableColumn[Any]":
         """The column that orders an export."""
         return self.table.c.id
 
@@ -99,10 +98,7 @@ class Entity:
             RequestError: there is none of that name; says which there are, and the `purpose`.
         """
         if name not in self.fields:
-            raise RequestError(
-                f"{self.name} has no field {name!r} ({purpose}). "
-                f"Its fields are {one_of(list(self.fields))}."
-            )
+            raise RequestError(f"{purpose}: " + unknown(f"{self.name} field", name, [*self.fields]))
         return self.fields[name]
 
 
@@ -119,25 +115,33 @@ def _fields(column: "TableColumn[Any]") -> Iterator[Field]:
     )
     amount = column.info.get("amount")
     if isinstance(amount, Amount):
-        base = column.name.removesuffix("_cents")
-        currency = column.table.c.currency_code
+        yield from _amount_formats(column, amount, nullable=nullable)
+
+
+def _amount_formats(
+    column: "TableColumn[Any]", amount: Amount, *, nullable: bool
+) -> Iterator[Field]:
+    base = column.name.removesuffix("_cents")
+    currency = column.table.c.currency_code
+    yield Field(
+        amount.decimal or f"{base}_float",
+        FieldType.NUMBER,
+        decimal_amount_sql(column, currency),
+        FieldRole.AMOUNT_FORMAT,
+        nullable,
+        description=f"{column.name} in whole units of currency_code",
+        derivation=Derivation("decimal", column.name, currency.name),
+    )
+    if not amount.decimal:
         yield Field(
-            amount.decimal or f"{base}_float",
-            FieldType.NUMBER,
-            decimal_amount(column, currency),
+            f"formatted_{base}",
+            FieldType.STRING,
+            None,
             FieldRole.AMOUNT_FORMAT,
             nullable,
-            description=f"{column.name} in whole units of currency_code",
+            description=f"{column.name} as people write it, with the currency's symbol",
+            derivation=Derivation("formatted", column.name, currency.name),
         )
-        if not amount.decimal:
-            yield Field(
-                f"formatted_{base}",
-                FieldType.STRING,
-                formatted_amount(column, currency),
-                FieldRole.AMOUNT_FORMAT,
-                nullable,
-                description=f"{column.name} as people write it, with the currency's symbol",
-            )
 
 
 def _role(column: "TableColumn[Any]") -> FieldRole:
@@ -166,13 +170,14 @@ def _type(column_type: types.TypeEngine[Any]) -> FieldType:
     raise TypeError(f"Columns of type {column_type!r} have no place in an export.")
 
 
-ENTITIES: Mapping[str, Entity] = {
-    entity.name: entity
-    for entity in (
-        Entity(pim.Product),
-        Entity(pim.Supplier),
-    )
-}
+def _entities() -> Iterator[Entity]:
+    """Yield every model whose rows have a key: products and suppliers, then the rest."""
+    first = ("products", "suppliers")
+    found = [Entity(mapper.class_) for mapper in Base.registry.mappers if "id" in mapper.columns]
+    yield from sorted(found, key=lambda each: (each.name not in first, each.name))
+
+
+ENTITIES: Mapping[str, Entity] = {found.name: found for found in _entities()}
 
 
 def entity(name: str) -> Entity:
@@ -182,7 +187,5 @@ def entity(name: str) -> Entity:
         RequestError: there is none of that name; says which there are.
     """
     if name not in ENTITIES:
-        raise RequestError(
-            f"There is no resource type {name!r}. Choose one of {one_of(list(ENTITIES))}."
-        )
+        raise RequestError(unknown("resource type", name, list(ENTITIES)))
     return ENTITIES[name]

@@ -25,9 +25,10 @@ class Equal:
 
     def sql(self) -> ColumnElement[bool]:
         """The condition, with the value as a bound parameter."""
-        if self.value is None:
-            return self.field.expression.is_(None)
-        return self.field.expression == self.value
+        expression = self.field.expression
+        if expression is None:
+            raise TypeError(f"{self.field.name} has no SQL.")
+        return expression.is_(None) if self.value is None else expression == self.value
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ def parse_filters(filters: Mapping[str, Any], entity: Entity) -> All:
 
 def _equal(entity: Entity, name: str, value: Any) -> Equal:
     found = entity.field(name, "filters")
+    if found.expression is None:
+        raise RequestError(
+            f"Filter {name!r}: {found.description}; filter by "
+            f"{found.name.removeprefix('formatted_')}_cents instead."
+        )
     if value is None:
         return Equal(found, None)
     if found.values and value not in found.values:

@@ -1,7 +1,9 @@
 """Reads rows as Arrow record batches, streaming, all statements of an export in one snapshot."""
 
+import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import make_url
@@ -9,6 +11,7 @@ from sqlalchemy import make_url
 from export_pipelines.artifacts import Column, FieldType, Statement
 from export_pipelines.catalog.database import adbc_connect
 from export_pipelines.catalog.select import SETTING_PREFIX
+from export_pipelines.columns import spool_schema
 from export_pipelines.errors import CatalogUnavailable, DataError
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
 
 _BATCH_ROWS = 16_384
+_GUARD_SECONDS = 2.0
 
 _TYPED_VALUES = {
     FieldType.STRING: "''",
@@ -42,17 +46,20 @@ class Snapshot:
         Raises:
             CatalogUnavailable: the database fails, or lacks the table.
         """
-        counted = Statement(
-            f"SELECT count(*) FROM ({statement.sql}) AS counted",  # noqa: S608 - compiled SQL
-            statement.parameters,
-        )
-        with self._execute(counted) as cursor:
-            row = cursor.fetchone()
-            return int(row[0]) if row else 0
+        sql = f"SELECT count(*) FROM ({statement.sql}) AS counted"  # noqa: S608 - compiled SQL
+        return int(self.value(Statement(sql, statement.parameters)))
 
-    def stream(
-        self, statement: Statement, columns: Sequence[Column]
-    ) -> "Iterator[pa.RecordBatch]":
+    def value(self, statement: Statement) -> Any:
+        """Return the first column of the first row, None if there is no row.
+
+        Raises:
+            CatalogUnavailable: the database fails, or lacks the table.
+        """
+        with self._execute(statement) as cursor, _explained():
+            row = cursor.fetchone()
+            return row[0] if row else None
+
+    def stream(self, statement: Statement, columns: Sequence[Column]) -> "Iterator[pa.RecordBatch]":
         """Yield a statement's rows in batches of the types of `spool_schema`.
 
         Raises:
@@ -69,6 +76,11 @@ class Snapshot:
                     skip = 0
                     if rows.num_rows:
                         yield _conform(rows, schema)
+
+    def join(self, moment: str) -> None:
+        """See what another Postgres connection sees, by the name of its exported snapshot."""
+        with _explained(), self._connection.cursor() as cursor:
+            cursor.execute(f"SET TRANSACTION SNAPSHOT '{moment}'")
 
     @contextmanager
     def _execute(self, statement: Statement) -> "Iterator[dbapi.Cursor]":
@@ -93,38 +105,58 @@ class Snapshot:
 
 
 @contextmanager
-def open_snapshot(url: str) -> Iterator[Snapshot]:
-    """Open the catalogue for reading.
+def open_snapshots(url: str, count: int = 1) -> Iterator[list[Snapshot]]:
+    """Open connections that all see the catalogue as it is at one moment.
+
+    Args:
+        url: the database.
+        count: how many are wanted. There is only one if writers to a SQLite file cannot be held
+            off for that moment: it is read-only, or somebody else is writing for long.
 
     Raises:
         CatalogUnavailable: there is no database, or it does not answer.
     """
-    with adbc_connect(url) as connection:
-        yield Snapshot(connection, backend_of(url))
+    backend = backend_of(url)
+    with ExitStack() as stack:
+
+        def connect() -> Snapshot:
+            return Snapshot(stack.enter_context(adbc_connect(url)), backend)
+
+        if backend == "sqlite":
+            first = connect()
+            with _writers_held(url) if count > 1 else nullcontext(enter_result=False) as held:
+                snapshots = [first, *(connect() for _ in range(count - 1 if held else 0))]
+                for snapshot in snapshots:
+                    snapshot.value(Statement("SELECT count(*) FROM sqlite_schema"))
+        else:
+            snapshots = [connect() for _ in range(count)]
+            moment = snapshots[0].value(Statement("SELECT pg_export_snapshot()"))
+            for snapshot in snapshots[1:]:
+                snapshot.join(moment)
+        yield snapshots
+
+
+@contextmanager
+def _writers_held(url: str) -> Iterator[bool]:
+    """Keep others from writing to a SQLite file; yield whether that was possible."""
+    path = Path(make_url(url).database or "").resolve()
+    guard = sqlite3.connect(
+        f"{path.as_uri()}?mode=rw", uri=True, timeout=_GUARD_SECONDS, isolation_level=None
+    )
+    try:
+        try:
+            guard.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            yield False
+        else:
+            yield True
+    finally:
+        guard.close()
 
 
 def backend_of(url: str) -> str:
     """Return `sqlite` or `postgresql`."""
     return "sqlite" if make_url(url).get_backend_name() == "sqlite" else "postgresql"
-
-
-def spool_schema(columns: Sequence[Column]) -> "pa.Schema":
-    """Return the Arrow schema in which rows travel, whatever database they come from.
-
-    Times are UTC milliseconds; JSON documents and lists are JSON texts.
-    """
-    import pyarrow as pa
-
-    types = {
-        FieldType.STRING: pa.string(),
-        FieldType.INTEGER: pa.int64(),
-        FieldType.NUMBER: pa.float64(),
-        FieldType.BOOLEAN: pa.bool_(),
-        FieldType.DATETIME: pa.timestamp("ms", "UTC"),
-        FieldType.JSON: pa.string(),
-        FieldType.LIST: pa.string(),
-    }
-    return pa.schema([pa.field(column.name, types[column.type]) for column in columns])
 
 
 def _typed(statement: Statement, columns: Sequence[Column]) -> Statement:

@@ -1,11 +1,12 @@
 """From a request's names to SQL: which columns, which rows, in which order."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Dialect, Select, String, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql.base import PGCompiler
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql.base import PGCompiler, PGDialect
 from sqlalchemy.types import TypeEngine
 
 from export_pipelines.artifacts import Statement
@@ -15,6 +16,14 @@ from export_pipelines.errors import RequestError, one_of
 
 SETTING_PREFIX = "export_pipelines"
 """Namespace of the Postgres session settings that carry a statement's parameters."""
+
+
+@dataclass(frozen=True)
+class KeyRange:
+    """Rows from one key, included, to another, not included; None for no bound."""
+
+    first: str | None
+    end: str | None
 
 
 def choose_fields(
@@ -43,11 +52,39 @@ def choose_fields(
     return kept
 
 
-def build_select(entity: Entity, fields: Sequence[Field], predicate: All) -> Select[Any]:
-    """Return the statement that yields an export's rows in the order of their primary key."""
-    columns = [found.expression.label(found.name) for found in fields]
-    chosen = select(*columns).select_from(entity.table).order_by(entity.key)
-    return chosen.where(*(condition.sql() for condition in predicate.conditions))
+def stored_fields(entity: Entity, fields: Sequence[Field]) -> tuple[Field, ...]:
+    """Return the fields that must be read for `fields`: derived ones give way to their sources."""
+    names: dict[str, None] = {}
+    for found in fields:
+        derived = found.derivation
+        names.update(dict.fromkeys((derived.cents, derived.currency) if derived else (found.name,)))
+    return tuple(entity.fields[name] for name in names)
+
+
+def build_select(
+    entity: Entity, fields: Sequence[Field], predicate: All, keys: KeyRange | None = None
+) -> Select[Any]:
+    """Return the statement that yields an export's rows in the order of their primary key.
+
+    Args:
+        entity: the resource type.
+        fields: stored fields.
+        predicate: which rows.
+        keys: of these, only rows with a key in the range.
+    """
+    columns = [entity.table.c[found.name] for found in fields]
+    chosen = select(*columns).order_by(entity.key)
+    chosen = chosen.where(*(condition.sql() for condition in predicate.conditions))
+    if keys and keys.first is not None:
+        chosen = chosen.where(entity.key >= keys.first)
+    if keys and keys.end is not None:
+        chosen = chosen.where(entity.key < keys.end)
+    return chosen
+
+
+def build_key_at(entity: Entity, predicate: All, row: int) -> Select[Any]:
+    """Return the statement that yields the key of one row of an export, counted from 0."""
+    return build_select(entity, [entity.fields[entity.key.name]], predicate).offset(row).limit(1)
 
 
 def compile_select(statement: Select[Any], backend: str) -> Statement:
@@ -78,21 +115,21 @@ class _SettingsCompiler(PGCompiler):
         """Return a type's name in SQL."""
         return str(self.dialect.type_compiler_instance.process(kind))
 
-    def bindparam_string(self, name: str, **options: Any) -> str:
+    def bindparam_string(self, name: str, *args: Any, **options: Any) -> str:
         """Return the expression that stands for a parameter."""
-        super().bindparam_string(name, **options)
+        super().bindparam_string(name, *args, **options)
         bound = self.binds[name].type.dialect_impl(self.dialect)
         # A cast to varchar(n) would cut a longer value and match what it should not.
         kind = "TEXT" if isinstance(bound, String) else self.process_type(bound)
         return f"CAST(current_setting('{SETTING_PREFIX}.{name}') AS {kind})"
 
 
-class _SettingsDialect(postgresql.dialect):  # type: ignore[misc]
+class _SettingsDialect(PGDialect):
     statement_compiler = _SettingsCompiler
     supports_statement_cache = False
 
 
 _DIALECTS: dict[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),
-    "postgresql": _SettingsDialect(paramstyle="named"),
+    "postgresql": _SettingsDialect(paramstyle="named"),  # type: ignore[no-untyped-call]
 }

@@ -7,14 +7,12 @@ in `formats.FORMATS`. Formats know nothing of databases, Dagster or where files 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, BinaryIO, ClassVar, Generic, Protocol, TypeVar
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from export_pipelines.artifacts import Column, ExportPlan, Part, Segment, Sheet
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 class Options(BaseModel):
@@ -61,7 +59,7 @@ class Format(ABC, Generic[OptionsT]):
     options: type[OptionsT]
     """Its own options."""
 
-    compressions: ClassVar[tuple[str, ...]]
+    compressions: tuple[str, ...]
     """The compressions it can be delivered in; the first is the default."""
 
     compresses_itself: ClassVar[bool] = False
@@ -83,7 +81,9 @@ class Format(ABC, Generic[OptionsT]):
         return (asked,)
 
     @abstractmethod
-    def encode(self, table: "pa.Table", segment: Segment, sheet: Sheet, options: OptionsT) -> Encoded:
+    def encode(
+        self, frame: pl.DataFrame, segment: Segment, sheet: Sheet, options: OptionsT
+    ) -> Encoded:
         """Return a segment's rows in this format; called in many threads at once."""
 
     @abstractmethod
@@ -94,7 +94,7 @@ class Format(ABC, Generic[OptionsT]):
 class TextFormat(Format[OptionsT]):
     """A format whose file is a head, the segments' bytes one after the other, and a tail."""
 
-    compressions = ("none", "gzip", "zstd")
+    compressions: tuple[str, ...] = ("none", "gzip", "zstd")
 
     @abstractmethod
     def head(self, columns: Sequence[Column], options: OptionsT) -> bytes:

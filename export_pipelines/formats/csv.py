@@ -1,20 +1,17 @@
-"""CSV as RFC 4180 has it, with `\\n` line ends: text in quotes where it must be, quotes doubled.
+r"""CSV as RFC 4180 has it, with `\n` line ends: text in quotes where it must be, quotes doubled.
 
 Empty text is `""`, an empty field is nothing; times are ISO 8601 in UTC; true and false.
 """
 
 from collections.abc import Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import polars as pl
 from pydantic import Field
 
 from export_pipelines.artifacts import Column, Segment, Sheet
 from export_pipelines.formats.base import Encoded, Options, TextFormat
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.3fZ"
 
@@ -33,7 +30,8 @@ class CsvOptions(Options):
     )
     delimiter: Literal[",", ";", "\t", "|"] = Field(
         default=",",
-        description="What stands between two fields: `,`, `;` (Excel in much of Europe), a tab or `|`.",
+        description="What stands between two fields: `,`, `;` (Excel in much of Europe), "
+        "a tab or `|`.",
     )
     sanitize_formulas: bool = Field(
         default=False,
@@ -56,15 +54,18 @@ class CsvFormat(TextFormat[CsvOptions]):
 
     def head(self, columns: Sequence[Column], options: CsvOptions) -> bytes:
         """Return the byte order mark, if it is wanted, and the header line."""
-        headers = pl.DataFrame({str(number): [column.name] for number, column in enumerate(columns)})
+        headers = pl.DataFrame(
+            {str(number): [column.name] for number, column in enumerate(columns)}
+        )
         if options.sanitize_formulas:
             headers = headers.with_columns(_sanitize(pl.all()))
         return (_BOM if options.utf8_bom else b"") + _csv(headers, options.delimiter)
 
-    def encode(self, table: "pa.Table", segment: Segment, sheet: Sheet, options: CsvOptions) -> Encoded:
+    def encode(
+        self, frame: pl.DataFrame, segment: Segment, sheet: Sheet, options: CsvOptions
+    ) -> Encoded:
         """Return the rows as lines."""
         del segment, sheet
-        frame = pl.DataFrame(table)
         if options.sanitize_formulas:
             frame = frame.with_columns(_sanitize(pl.col(pl.String)))
         return Encoded(_csv(frame, options.delimiter))
@@ -72,9 +73,7 @@ class CsvFormat(TextFormat[CsvOptions]):
 
 def _csv(frame: pl.DataFrame, delimiter: str) -> bytes:
     target = BytesIO()
-    frame.write_csv(
-        target, include_header=False, separator=delimiter, datetime_format=TIME_FORMAT
-    )
+    frame.write_csv(target, include_header=False, separator=delimiter, datetime_format=TIME_FORMAT)
     return target.getvalue()
 
 

@@ -5,7 +5,7 @@ faster than the fastest library tried, and equal input gives equal bytes.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import polars as pl
 from pydantic import Field
@@ -17,9 +17,6 @@ from export_pipelines.formats.base import Encoded, FileWriter, Format, Options
 from export_pipelines.formats.csv import TIME_FORMAT
 from export_pipelines.formats.text import joined_bytes
 from export_pipelines.formats.workbook import WorksheetLayout, column_letters
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SHEET_ROWS = 1_048_576
 """Most rows of a sheet, its header included (Excel's limit)."""
@@ -86,10 +83,10 @@ class ExcelFormat(Format[ExcelOptions]):
         return (asked, *(name for name in dict.fromkeys(options.include_sheets) if name != asked))
 
     def encode(
-        self, table: "pa.Table", segment: Segment, sheet: Sheet, options: ExcelOptions
+        self, frame: pl.DataFrame, segment: Segment, sheet: Sheet, options: ExcelOptions
     ) -> Encoded:
         """Return the rows of a worksheet, deflated."""
-        frame, warnings = _cut_long_texts(pl.DataFrame(table), sheet)
+        frame, warnings = _cut_long_texts(frame, sheet)
         first = segment.first_row % (SHEET_ROWS - 1) + 2
         rows = _rows_xml(frame, sheet.columns, first)
         widths = _widths(frame, sheet.columns) if options.formatting and first == 2 else ()
@@ -260,4 +257,3 @@ def _widths(frame: pl.DataFrame, columns: tuple[Column, ...]) -> tuple[int, ...]
             widest = lengths.max() or 0
         found.append(min(60, max(8, widest, len(column.name)) + 2))
     return tuple(found)
-

@@ -6,7 +6,7 @@ and able to indent and to carry stored JSON documents through as they are.
 
 from collections.abc import Sequence
 from json import dumps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 from pydantic import Field
@@ -15,9 +15,6 @@ from export_pipelines.artifacts import Column, FieldType, Segment, Sheet
 from export_pipelines.formats.base import Encoded, Options, TextFormat
 from export_pipelines.formats.csv import TIME_FORMAT
 from export_pipelines.formats.text import joined_bytes
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _ESCAPES = {
     **{chr(code): f"\\u{code:04x}" for code in range(0x20)},
@@ -70,12 +67,14 @@ class JsonFormat(TextFormat[JsonOptions]):
         """Return what ends the last record and the array."""
         return b"\n" if options.json_lines else b"\n]\n"
 
-    def encode(self, table: "pa.Table", segment: Segment, sheet: Sheet, options: JsonOptions) -> Encoded:
+    def encode(
+        self, frame: pl.DataFrame, segment: Segment, sheet: Sheet, options: JsonOptions
+    ) -> Encoded:
         """Return the rows as objects, with what stands between them."""
         del segment
         indent = "" if options.json_lines or not options.pretty else "  "
         between = self.between(options)
-        records = json_records(pl.DataFrame(table), sheet.columns, indent, between.decode())
+        records = json_records(frame, sheet.columns, indent, between.decode())
         return Encoded(memoryview(joined_bytes(records))[: -len(between)])
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import polars as pl
 
 from export_pipelines.artifacts import ExportPlan, FieldType, Part, Segment, Sheet
-from export_pipelines.catalog.reading import spool_schema
+from export_pipelines.columns import spool_schema
 from export_pipelines.formats.base import Encoded, FileWriter, Format, Options
 
 if TYPE_CHECKING:
@@ -33,11 +33,14 @@ class ParquetFormat(Format[ParquetOptions]):
         return ".parquet"
 
     def encode(
-        self, table: "pa.Table", segment: Segment, sheet: Sheet, options: ParquetOptions
+        self, frame: pl.DataFrame, segment: Segment, sheet: Sheet, options: ParquetOptions
     ) -> Encoded:
         """Return the rows with lists as lists."""
         del segment, options
-        return Encoded(_with_lists(table, sheet))
+        lists = [column.name for column in sheet.columns if column.type is FieldType.LIST]
+        decoded = frame.with_columns(pl.col(lists).str.json_decode(pl.List(pl.String)))
+        table = decoded.to_arrow(compat_level=pl.CompatLevel.oldest())
+        return Encoded(table.cast(file_schema(sheet)))
 
     def open(
         self, target: BinaryIO, part: Part, plan: ExportPlan, options: ParquetOptions
@@ -51,9 +54,8 @@ class _ParquetWriter:
     def __init__(self, target: BinaryIO, plan: ExportPlan) -> None:
         from pyarrow import parquet
 
-        sheet = plan.sheets[0]
-        self._schema = _with_lists(spool_schema(sheet.columns).empty_table(), sheet).schema
-        self._writer = parquet.ParquetWriter(target, self._schema, compression=plan.compression)
+        schema = file_schema(plan.sheets[0])
+        self._writer = parquet.ParquetWriter(target, schema, compression=plan.compression)
         self._held: list[pa.Table] = []
 
     def write(self, segment: Segment, encoded: Encoded) -> None:
@@ -75,15 +77,11 @@ class _ParquetWriter:
             self._held = []
 
 
-def _with_lists(table: "pa.Table", sheet: Sheet) -> "pa.Table":
+def file_schema(sheet: Sheet) -> "pa.Schema":
+    """Return the schema of a sheet's files: that of its rows, with lists as lists of texts."""
     import pyarrow as pa
 
-    for number, column in enumerate(sheet.columns):
-        if column.type is FieldType.LIST:
-            texts = pl.Series(table.column(number))
-            lists = texts.str.json_decode(pl.List(pl.String)).to_arrow(
-                compat_level=pl.CompatLevel.oldest()
-            )
-            kind = pa.list_(pa.string())
-            table = table.set_column(number, pa.field(column.name, kind), lists.cast(kind))
-    return table
+    return pa.schema(
+        field.with_type(pa.list_(pa.string())) if column.type is FieldType.LIST else field
+        for column, field in zip(sheet.columns, spool_schema(sheet.columns), strict=True)
+    )

@@ -19,11 +19,12 @@ _STYLES = (
     '<font><b/><sz val="11"/><name val="Calibri"/></font></fonts>'
     '<fills count="2"><fill><patternFill patternType="none"/></fill>'
     '<fill><patternFill patternType="gray125"/></fill></fills>'
-    "<borders count=\"1\"><border><left/><right/><top/><bottom/><diagonal/></border></borders>"
+    '<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>'
     '<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>'
     '<cellXfs count="3"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>'
     '<xf numFmtId="0" fontId="1" fillId="0" borderId="0" xfId="0" applyFont="1"/>'
-    '<xf numFmtId="164" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/></cellXfs>'
+    '<xf numFmtId="164" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
+    "</cellXfs>"
     '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles>'
     "</styleSheet>"
 )
@@ -61,37 +62,50 @@ def fixed_members(sheet_names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         f'<Override PartName="/{worksheet_path(number)}" ContentType="{_PART}.worksheet+xml"/>'
         for number in numbers
     )
-    yield "[Content_Types].xml", (
-        f'{_XML}<Types xmlns="{_PACKAGE}/content-types">'
-        '<Default Extension="rels" '
-        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-        '<Default Extension="xml" ContentType="application/xml"/>'
-        f'<Override PartName="/xl/workbook.xml" ContentType="{_PART}.sheet.main+xml"/>'
-        f'<Override PartName="/xl/styles.xml" ContentType="{_PART}.styles+xml"/>'
-        f"{overrides}</Types>"
-    ).encode()
-    yield "_rels/.rels", (
-        f'{_XML}<Relationships xmlns="{_PACKAGE}/relationships">'
-        f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/>'
-        "</Relationships>"
-    ).encode()
+    yield (
+        "[Content_Types].xml",
+        (
+            f'{_XML}<Types xmlns="{_PACKAGE}/content-types">'
+            '<Default Extension="rels" '
+            'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+            '<Default Extension="xml" ContentType="application/xml"/>'
+            f'<Override PartName="/xl/workbook.xml" ContentType="{_PART}.sheet.main+xml"/>'
+            f'<Override PartName="/xl/styles.xml" ContentType="{_PART}.styles+xml"/>'
+            f"{overrides}</Types>"
+        ).encode(),
+    )
+    yield (
+        "_rels/.rels",
+        (
+            f'{_XML}<Relationships xmlns="{_PACKAGE}/relationships">'
+            f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/>'
+            "</Relationships>"
+        ).encode(),
+    )
     sheets = "".join(
         f'<sheet name={quoteattr(name)} sheetId="{number}" r:id="rId{number}"/>'
         for number, name in zip(numbers, sheet_names, strict=True)
     )
-    yield "xl/workbook.xml", (
-        f'{_XML}<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>{sheets}</sheets></workbook>'
-    ).encode()
+    yield (
+        "xl/workbook.xml",
+        (
+            f'{_XML}<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}">'
+            f"<sheets>{sheets}</sheets></workbook>"
+        ).encode(),
+    )
     relations = "".join(
         f'<Relationship Id="rId{number}" Type="{_OFFICE}/worksheet" '
         f'Target="worksheets/sheet{number}.xml"/>'
         for number in numbers
     )
-    yield "xl/_rels/workbook.xml.rels", (
-        f'{_XML}<Relationships xmlns="{_PACKAGE}/relationships">{relations}'
-        f'<Relationship Id="rId{len(sheet_names) + 1}" Type="{_OFFICE}/styles" '
-        'Target="styles.xml"/></Relationships>'
-    ).encode()
+    yield (
+        "xl/_rels/workbook.xml.rels",
+        (
+            f'{_XML}<Relationships xmlns="{_PACKAGE}/relationships">{relations}'
+            f'<Relationship Id="rId{len(sheet_names) + 1}" Type="{_OFFICE}/styles" '
+            'Target="styles.xml"/></Relationships>'
+        ).encode(),
+    )
     yield "xl/styles.xml", _STYLES.encode()
 
 

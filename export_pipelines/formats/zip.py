@@ -8,5 +8,5 @@ class ZipFormat(CsvFormat):
 
     name = "zip"
     title = "ZIP of CSV files"
-    compressions = ("zip",)
+    compressions: tuple[str, ...] = ("zip",)
     default_max_rows_per_file = 30_000

@@ -3,7 +3,6 @@
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -24,7 +23,7 @@ from export_pipelines.ops.reporting import (
     rate,
     sql_metadata,
 )
-from export_pipelines.planning import count_records, plan_export
+from export_pipelines.planning import count_records, plan_export, plan_sources, reader_count
 from export_pipelines.resources import Catalog, ExportStore, Staging
 from export_pipelines.serialization import serialize_shard
 from export_pipelines.spool import counted, spool
@@ -58,7 +57,7 @@ def filter_records(
 ) -> ExportPlan:
     """Adds the filters to the SQL and counts the records; none is an error."""
     began = time.monotonic()
-    with explained(context), catalog.snapshot() as snapshot:
+    with explained(context), catalog.snapshots() as (snapshot,):
         plan = count_records(plan, snapshot, catalog.backend)
     publish_tags(context, {"export/records_count": str(plan.records_count)})
     seconds = time.monotonic() - began
@@ -80,8 +79,10 @@ def chunk(
     began = time.monotonic()
     report = progress(context, "chunk", plan.records_count)
     rows_of = FORMATS[plan.format].section_rows
-    with explained(context, remove=folder), catalog.snapshot() as snapshot:
-        parts = spool(snapshot, plan, folder, section_rows=rows_of, on_rows=report.report)
+    readers = reader_count(plan)
+    with explained(context, remove=folder), catalog.snapshots(readers) as snapshots:
+        lanes = plan_sources(plan, snapshots, catalog.backend)
+        parts = spool(plan, lanes, folder, section_rows=rows_of, on_rows=report.report)
     plan = counted(plan, parts)
     publish_tags(context, {"export/records_count": str(plan.records_count)})
     rows = sum(sheet.records_count or 0 for sheet in plan.sheets)

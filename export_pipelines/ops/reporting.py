@@ -58,7 +58,10 @@ def storage_error(error: OSError) -> StorageUnavailable:
 
 def _errno_of(text: str) -> int:
     """Arrow's errors have the number in their text only."""
-    number = text.partition("[Errno ")[2].partition("]")[0] or text.partition("[errno ")[2].partition("]")[0]
+    number = (
+        text.partition("[Errno ")[2].partition("]")[0]
+        or text.partition("[errno ")[2].partition("]")[0]
+    )
     return int(number) if number.isdigit() else 0
 
 

@@ -17,7 +17,7 @@ from export_pipelines.catalog.sample.columns import (
     take,
 )
 from export_pipelines.catalog.sample.rows import Integers, Rows
-from export_pipelines.catalog.sample.shared import (
+from export_pipelines.catalog.sample.traits import (
     CURRENCIES,
     awkward_text,
     cents,
@@ -37,7 +37,7 @@ MARKETS = (
 )
 SHIPPING = ("Standard", "Express", "Pick-up, free", "Freight \u2265 30 kg")
 PAYMENTS = ("Credit card", "PayPal", "Wire transfer", "Invoice (30 days)", "Gift card")
-LIST_ITEMS = 8
+_LIST_ITEMS = 8
 
 
 def price_lists(rows: Rows) -> Columns:
@@ -182,22 +182,29 @@ def sku_lists(rows: Rows) -> Columns:
 
 
 def sku_list_items(rows: Rows) -> Columns:
-    """Eight different SKUs per list."""
+    """Eight different SKUs per list, or all there are."""
+    items = list_items(rows.size("skus"))
     sku = _listed_skus(rows)
     return resource(
         rows,
-        position=integers(rows.numbers % LIST_ITEMS + 1),
+        position=integers(rows.numbers % items + 1),
         sku_code=sku_codes(rows.of("skus", sku)),
         quantity=integers(1 + rows.below("quantity", 4)),
-        sku_list_id=rows.refer("sku_lists", rows.numbers // LIST_ITEMS),
+        sku_list_id=rows.refer("sku_lists", rows.numbers // items),
         sku_id=rows.refer("skus", sku),
     )
 
 
+def list_items(skus: int) -> int:
+    """Return how many SKUs a list has in a shop of that many."""
+    return min(_LIST_ITEMS, skus)
+
+
 def _listed_skus(rows: Rows) -> Integers:
-    """Neighbours from a random start, so that a list has no SKU twice."""
-    start = rows.of("sku_lists", rows.numbers // LIST_ITEMS).below("start", rows.size("skus"))
-    return (start + rows.numbers % LIST_ITEMS) % rows.size("skus")
+    """Return neighbours from a random start, so that a list has no SKU twice."""
+    items = list_items(rows.size("skus"))
+    start = rows.of("sku_lists", rows.numbers // items).below("start", rows.size("skus"))
+    return (start + rows.numbers % items) % rows.size("skus")
 
 
 def bundles(rows: Rows) -> Columns:

@@ -17,7 +17,7 @@ from export_pipelines.catalog.sample.columns import (
     take,
 )
 from export_pipelines.catalog.sample.rows import Integers, Rows
-from export_pipelines.catalog.sample.shared import (
+from export_pipelines.catalog.sample.traits import (
     CURRENCIES,
     DAY_MS,
     LANGUAGES,

@@ -21,7 +21,7 @@ from export_pipelines.catalog.sample.columns import (
 )
 from export_pipelines.catalog.sample.pattern import Pattern
 from export_pipelines.catalog.sample.rows import Rows
-from export_pipelines.catalog.sample.shared import (
+from export_pipelines.catalog.sample.traits import (
     CURRENCIES,
     awkward_text,
     brands,

@@ -17,17 +17,35 @@ from export_pipelines.catalog.sample.columns import (
     sprinkle,
     take,
 )
-from export_pipelines.catalog.sample.pattern import Pattern
+from export_pipelines.catalog.sample.facts import (
+    LINES,
+    OPTIONS,
+    SHIPPING_CENTS,
+    TAX_PER_MILLE,
+    line_discounts,
+    line_option_cents,
+    line_quantities,
+    line_skus,
+    line_totals,
+    line_unit_cents,
+    option_cents,
+    order_currencies,
+    order_customers,
+    order_markets,
+    order_shipping,
+    order_subtotals,
+    ordered_options,
+    taxes,
+)
 from export_pipelines.catalog.sample.people import ADDRESSES_PER_CUSTOMER
 from export_pipelines.catalog.sample.rows import Integers, Mask, Rows
-from export_pipelines.catalog.sample.shared import (
+from export_pipelines.catalog.sample.traits import (
     ATTRIBUTIONS,
     CURRENCIES,
     DAY_MS,
     LANGUAGES,
     SOURCES,
     awkward_text,
-    cents,
     emails,
     order_numbers,
     product_names,
@@ -36,89 +54,8 @@ from export_pipelines.catalog.sample.shared import (
     take_integers,
 )
 
-LINES = Pattern(1, 3, 0, 5, 1, 2, 4, 2)
-"""Lines per order; every eighth order is an empty draft."""
-
-OPTIONS = Pattern(1, 0, 0, 2, 0, 0)
-"""Options per line."""
-
-_TAX_PER_MILLE = (190, 87, 200, 100, 0)
 _COUNTRIES = ("DE", "US", "GB", "JP", "KW")
-_SHIPPING_CENTS = (495, 1290, 0, 9900)
 _STATUSES = ("pending", "placed", "approved", "approved", "approved", "approved", "cancelled")
-
-
-def order_markets(rows: Rows) -> Integers:
-    """Return the market of rows of `orders`; half are European. Currencies have its number."""
-    orders = rows.of("orders", rows.numbers)
-    return take_integers((0, 0, 0, 0, 1, 2, 3, 4), orders.below("market", 8))
-
-
-def order_currencies(rows: Rows) -> pa.StringArray:
-    """Return the currency of rows of `orders`."""
-    return take(CURRENCIES, order_markets(rows))
-
-
-def order_customers(rows: Rows) -> Integers:
-    """Return the customer of rows of `orders`."""
-    return rows.numbers % rows.size("customers")
-
-
-def option_cents(rows: Rows) -> Integers:
-    """Return what rows of `line_item_options` cost apiece."""
-    return 500 * (_sku_options(rows) % 5)
-
-
-def _sku_options(rows: Rows) -> Integers:
-    options = rows.of("line_item_options", rows.numbers)
-    return options.below("option", rows.size("sku_options"))
-
-
-def line_skus(rows: Rows) -> Integers:
-    """Return the SKU of rows of `line_items`."""
-    return rows.of("line_items", rows.numbers).below("sku", rows.size("skus"))
-
-
-def line_quantities(rows: Rows) -> Integers:
-    """Return the quantity of rows of `line_items`."""
-    return 1 + rows.of("line_items", rows.numbers).below("quantity", 4)
-
-
-def line_unit_cents(rows: Rows) -> Integers:
-    """Return what rows of `line_items` cost apiece."""
-    return cents(rows.of("line_items", rows.numbers), "unit")
-
-
-def line_discounts(rows: Rows) -> Integers:
-    """Return the discount of rows of `line_items`: zero or negative."""
-    lines = rows.of("line_items", rows.numbers)
-    full = line_unit_cents(rows) * line_quantities(rows)
-    discounted: Integers = np.where(lines.chance("discounted", 20), -(full // 10), 0)
-    return discounted
-
-
-def line_option_cents(rows: Rows) -> Integers:
-    """Return what the options of rows of `line_items` cost together."""
-    return OPTIONS.sums(
-        rows.numbers, lambda numbers: option_cents(rows.of("line_item_options", numbers))
-    )
-
-
-def line_totals(rows: Rows) -> Integers:
-    """Return the totals of rows of `line_items`."""
-    full = line_unit_cents(rows) * line_quantities(rows)
-    return full + line_discounts(rows) + line_option_cents(rows)
-
-
-def order_subtotals(rows: Rows) -> Integers:
-    """Return the sums of the lines of rows of `orders`."""
-    return LINES.sums(rows.numbers, lambda numbers: line_totals(rows.of("line_items", numbers)))
-
-
-def taxes(amounts: Integers, markets: Integers) -> Integers:
-    """Return the tax in amounts that include it, by market."""
-    rate = take_integers(_TAX_PER_MILLE, markets)
-    return amounts * rate // (1000 + rate)
 
 
 def orders(rows: Rows) -> Columns:
@@ -156,7 +93,7 @@ def orders(rows: Rows) -> Columns:
         language_code=customer.pick("language", LANGUAGES),
         currency_code=take(CURRENCIES, market),
         tax_included=pa.array(market != 1),
-        tax_rate=pa.array(take_integers(_TAX_PER_MILLE, market) / 1000),
+        tax_rate=pa.array(take_integers(TAX_PER_MILLE, market) / 1000),
         freight_taxable=pa.array(market != 4),
         payment_method_taxable=pa.array(market != 4),
         adjustment_taxable=pa.array(rows.chance("taxable", 50)),
@@ -209,12 +146,7 @@ def orders(rows: Rows) -> Columns:
 
 
 def _shipping_methods(rows: Rows) -> Integers:
-    return order_markets(rows) * len(_SHIPPING_CENTS) + order_shipping(rows)
-
-
-def order_shipping(rows: Rows) -> Integers:
-    """Return which of a market's four shipping methods rows of `orders` use."""
-    return rows.of("orders", rows.numbers).below("shipping", len(_SHIPPING_CENTS))
+    return order_markets(rows) * len(SHIPPING_CENTS) + order_shipping(rows)
 
 
 def _amounts(rows: Rows, market: Integers, unplaced: Mask) -> dict[str, pa.Array]:
@@ -224,7 +156,7 @@ def _amounts(rows: Rows, market: Integers, unplaced: Mask) -> dict[str, pa.Array
     subtotal = order_subtotals(rows)
     amounts = {
         "subtotal": subtotal,
-        "shipping": take_integers(_SHIPPING_CENTS, order_shipping(rows)),
+        "shipping": take_integers(SHIPPING_CENTS, order_shipping(rows)),
         "payment_method": take_integers((0, 0, 35, 250), rows.below("fee", 4)),
         "discount": np.where(rows.chance("discount", 15), -(subtotal // 20), 0),
         "adjustment": adjustment.to_numpy(),
@@ -310,7 +242,7 @@ def line_items(rows: Rows) -> Columns:
         discount_breakdown=nullify(
             join('{"spring":{"cents":', plain(discount), ',"weight":1.0}}'), discount == 0
         ),
-        tax_rate=pa.array(take_integers(_TAX_PER_MILLE, market) / 1000),
+        tax_rate=pa.array(take_integers(TAX_PER_MILLE, market) / 1000),
         tax_breakdown=nullify(
             join('{"state_tax_collectable":', plain(taxes(total, market)), "}"), market != 1
         ),
@@ -337,7 +269,7 @@ def line_item_options(rows: Rows) -> Columns:
     """One or two for one line in three."""
     line = rows.of("line_items", OPTIONS.parent(rows.numbers))
     order = rows.of("orders", LINES.parent(line.numbers))
-    option = _sku_options(rows)
+    option = ordered_options(rows)
     names = ("Engraving", "Gift wrap", 'Monogram "A&B"', "Assembly", "刻印", "Express making")
     engraving = rows.pick("engraving", ("Anna ♥", 'For \\"M\\"', "2024\\n06", "愛"))
     return resource(

@@ -7,10 +7,19 @@ from sqlalchemy import select, text
 
 from export_pipelines.catalog import database
 from export_pipelines.catalog.models import Base
-from export_pipelines.catalog.sample import follow_up, goods, people, pim, sales
+from export_pipelines.catalog.sample import (
+    after_sales,
+    carts,
+    facts,
+    goods,
+    payments,
+    people,
+    pim,
+    sales,
+)
 from export_pipelines.catalog.sample.columns import Columns
 from export_pipelines.catalog.sample.rows import Rows, Shop
-from export_pipelines.errors import ExportPipelinesError
+from export_pipelines.errors import RequestError
 
 MANY = 50_000
 """Most rows of tables that only illustrate, however many products there are."""
@@ -54,16 +63,16 @@ TABLES: tuple[Callable[[Rows], Columns], ...] = (
     sales.orders,
     sales.line_items,
     sales.line_item_options,
-    follow_up.subscriptions,
-    follow_up.subscription_line_items,
-    follow_up.transactions,
-    follow_up.disputes,
-    follow_up.carts,
-    follow_up.cart_line_items,
-    follow_up.returns,
-    follow_up.return_line_items,
-    follow_up.fulfillments,
-    follow_up.fulfillment_line_items,
+    carts.subscriptions,
+    carts.subscription_line_items,
+    payments.transactions,
+    payments.disputes,
+    carts.carts,
+    carts.cart_line_items,
+    after_sales.returns,
+    after_sales.return_line_items,
+    after_sales.fulfillments,
+    after_sales.fulfillment_line_items,
 )
 """One function per table, which bears the table's name; a table comes after those it refers to."""
 
@@ -84,15 +93,15 @@ def generate(
 
     Args:
         url: an empty or new database.
-        products: at least 10.
+        products: at least 1.
         orders: a quarter of the products by default; 0 leaves orders, payments, carts, ... empty.
         seed: which of all possible shops to make.
         progress: called with a table's name and its rows so far, after each batch.
 
     Raises:
-        ValueError: there are fewer than 10 products, or a negative number of orders.
+        RequestError: there are no products, a negative number of orders, or the database has
+            products already.
         CatalogUnavailable: the database cannot be opened.
-        ExportPipelinesError: the database has products already.
     """
     sizes = table_sizes(products, products // 4 if orders is None else orders)
     shop = Shop(seed, sizes)
@@ -113,22 +122,22 @@ def table_sizes(products: int, orders: int) -> Mapping[str, int]:
     """Return how many rows each table has.
 
     Raises:
-        ValueError: there are fewer than 10 products, or a negative number of orders.
+        RequestError: there are no products, or a negative number of orders.
     """
-    if products < 10 or orders < 0:
-        raise ValueError(
-            f"A sample shop needs at least 10 products and 0 orders, not {products} and {orders}."
+    if products < 1 or orders < 0:
+        raise RequestError(
+            f"A sample shop needs at least 1 product and 0 orders, not {products} and {orders}."
         )
     some = min(products, MANY)
     skus = min(products, max(MANY, orders))
     customers = max(20, some // 10, orders // 2)
     lists = max(8, skus // 100)
     extended = sum(1 for _ in range(0, some, 3))
-    subscriptions = -(-orders // follow_up.ORDERS_PER_SUBSCRIPTION)
-    carts = -(-orders // 4)
-    returns = (orders + follow_up.ORDERS_PER_RETURN - 2) // follow_up.ORDERS_PER_RETURN
-    fulfillments = orders // follow_up.ORDERS_PER_FULFILLMENT
-    lines = sales.LINES.size(orders)
+    subscriptions = -(-orders // facts.ORDERS_PER_SUBSCRIPTION)
+    baskets = -(-orders // 4)
+    returns = (orders + after_sales.ORDERS_PER_RETURN - 2) // after_sales.ORDERS_PER_RETURN
+    fulfillments = orders // after_sales.ORDERS_PER_FULFILLMENT
+    lines = facts.LINES.size(orders)
     markets = len(goods.MARKETS)
     return {
         "suppliers": max(12, products // 200),
@@ -152,7 +161,7 @@ def table_sizes(products: int, orders: int) -> Mapping[str, int]:
         "customer_addresses": customers,
         "customer_subscriptions": customers // 2,
         "sku_lists": lists,
-        "sku_list_items": lists * goods.LIST_ITEMS,
+        "sku_list_items": lists * goods.list_items(skus),
         "bundles": lists // 2,
         "stock_locations": 4,
         "stock_items": skus * 2,
@@ -166,17 +175,17 @@ def table_sizes(products: int, orders: int) -> Mapping[str, int]:
         "gift_cards": max(20, customers // 10),
         "orders": orders,
         "line_items": lines,
-        "line_item_options": sales.OPTIONS.size(lines),
+        "line_item_options": facts.OPTIONS.size(lines),
         "subscriptions": subscriptions,
-        "subscription_line_items": follow_up.SUBSCRIPTION_LINES.size(subscriptions),
-        "transactions": orders - (-orders // follow_up.ORDERS_PER_REFUND),
-        "disputes": -(-orders // follow_up.ORDERS_PER_DISPUTE),
-        "carts": carts,
-        "cart_line_items": follow_up.CART_LINES.size(carts),
+        "subscription_line_items": carts.SUBSCRIPTION_LINES.size(subscriptions),
+        "transactions": orders - (-orders // payments.ORDERS_PER_REFUND),
+        "disputes": -(-orders // payments.ORDERS_PER_DISPUTE),
+        "carts": baskets,
+        "cart_line_items": carts.CART_LINES.size(baskets),
         "returns": returns,
-        "return_line_items": follow_up.RETURN_LINES.size(returns),
+        "return_line_items": after_sales.RETURN_LINES.size(returns),
         "fulfillments": fulfillments,
-        "fulfillment_line_items": follow_up.FULFILLMENT_LINES.size(fulfillments),
+        "fulfillment_line_items": after_sales.FULFILLMENT_LINES.size(fulfillments),
     }
 
 
@@ -197,6 +206,6 @@ def _refuse_filled(url: str) -> None:
     products = Base.metadata.tables["products"]
     with database.begin(url) as connection:
         if connection.execute(select(products.c.id).limit(1)).first() is not None:
-            raise ExportPipelinesError(
+            raise RequestError(
                 "The database has products already: make the sample shop in a new one."
             )

@@ -1,0 +1,99 @@
+"""The command line: the same jobs from a terminal."""
+
+import os
+
+import click
+
+from export_pipelines import settings
+from export_pipelines.catalog.entities import ENTITIES, entity
+from export_pipelines.cli.export import export, export_and_report
+from export_pipelines.cli.terminal import exit_codes, make_sample
+from export_pipelines.errors import one_of
+
+_EPILOG = """
+\b
+Everything is written below one folder, ./data, or that of the variable
+EXPORT_PIPELINES_HOME. The catalogue is ./data/shop.db, or the database of
+DATABASE_URL: sqlite:///path/shop.db or postgresql://user:password@host/name.
+
+\b
+Exit codes: 0 done; 2 the request is wrong; 3 nothing to export;
+4 the database cannot be read; 5 files cannot be written;
+6 a value does not fit the format; 130 interrupted; 1 anything else.
+"""
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="export-pipelines")
+def main() -> None:
+    r"""Exports a shop's catalogue and orders to files.
+
+    \b
+    export-pipelines sample                     make a sample shop
+    export-pipelines resource-types             what can be exported
+    export-pipelines resource-types products    its fields
+    export-pipelines export csv products        export it
+    export-pipelines export excel products --filter is_active=true --field sku
+    export-pipelines dev                        web UI, schedules and GraphQL
+    """
+
+
+main.add_command(export)
+
+
+@main.command()
+@click.option("--products", type=click.IntRange(min=1), default=10_000, show_default=True)
+@click.option("--orders", type=click.IntRange(min=0), help="Default: a quarter of the products.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Another shop of that size.")
+def sample(products: int, orders: int | None, seed: int) -> None:
+    """Makes a sample shop in the catalogue's database, which must be empty."""
+    with exit_codes():
+        make_sample(products, orders, seed)
+
+
+@main.command()
+@click.option("--products", type=click.IntRange(min=1), default=10_000, show_default=True)
+def run(products: int) -> None:
+    """Makes a sample shop if there is no catalogue, and exports its products to CSV."""
+    with exit_codes():
+        if not os.environ.get("DATABASE_URL") and not (settings.home_folder() / "shop.db").exists():
+            make_sample(products)
+        export_and_report("csv", {"resource_type": "products"})
+    click.echo(
+        "\nNext:\n"
+        "  make dev                                          the web UI, with this run in it\n"
+        "  .venv/bin/export-pipelines export excel products  an Excel workbook\n"
+        "  .venv/bin/export-pipelines --help                 all that can be done"
+    )
+
+
+@main.command("resource-types")
+@click.argument("name", required=False)
+def resource_types(name: str | None) -> None:
+    """Lists what can be exported, or one resource type's fields."""
+    with exit_codes():
+        if name is None:
+            for known in ENTITIES.values():
+                click.echo(f"{known.name:<26} {known.description}")
+            return
+        for found in entity(name).fields.values():
+            values = f"one of {one_of(found.values)}" if found.values else ""
+            always = "" if found.nullable else "never empty"
+            notes = "; ".join(note for note in (found.description, values, always) if note)
+            click.echo(f"{found.name:<34} {found.type.value:<9} {notes}".rstrip())
+
+
+@main.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=3000,
+    show_default=True,
+    help="0: any free port.",
+)
+def dev(port: int) -> None:
+    """Starts the web UI, GraphQL and the daemon on this machine, until Ctrl-C."""
+    from export_pipelines.dev import serve
+
+    with exit_codes():
+        serve(port)

@@ -1,0 +1,161 @@
+"""`export-pipelines export`: a command for each format, with that format's options."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import click
+from pydantic.fields import FieldInfo
+
+from export_pipelines import settings
+from export_pipelines.cli.terminal import exit_code, exit_codes, progress_bar
+from export_pipelines.formats import FORMATS
+from export_pipelines.formats.base import Format
+
+_LISTED_FILES = 10
+
+
+@click.group()
+def export() -> None:
+    """Exports a resource type in a format."""
+
+
+def export_and_report(
+    format_name: str, config: Mapping[str, Any], *, as_json: bool = False
+) -> None:
+    """Export in this process, say what was written, and exit with a code if it failed."""
+    os.environ.setdefault("EXPORT_PIPELINES_LOG_LEVEL", "CRITICAL")
+    from export_pipelines.execution import open_instance, run_export
+
+    began = time.monotonic()
+    with open_instance() as instance, progress_bar() as show:
+        run, manifest = run_export(instance, format_name, config, show)
+    if manifest is None:
+        unexplained = f"The export failed unexpectedly: see run {run.run_id} in the web UI."
+        click.echo(f"Error: {run.tags.get('export/error', unexplained)}", err=True)
+        sys.exit(exit_code(run.tags.get("export/error_code", "")))
+    if as_json:
+        answer = {"run_id": run.run_id, "status": run.status.value, **manifest}
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        _report(manifest, time.monotonic() - began)
+
+
+def _report(manifest: Mapping[str, Any], seconds: float) -> None:
+    folder = settings.exports_folder() / manifest["run_id"]
+    files = manifest["files"]
+    size = sum(file["bytes"] for file in files)
+    title = FORMATS[manifest["format"]].title
+    click.echo(
+        f"Exported {manifest['records_count']:,} {manifest['resource_type']} as {title}: "
+        f"{len(files):,} {'file' if len(files) == 1 else 'files'}, {size:,} bytes, {seconds:.1f} s."
+    )
+    for file in files[:_LISTED_FILES]:
+        place = _from_here(folder / file["name"])
+        click.echo(f"  {place}  {file['rows']:,} rows, {file['bytes']:,} bytes")
+    if len(files) > _LISTED_FILES:
+        place = _from_here(folder / "manifest.json")
+        click.echo(f"  and {len(files) - _LISTED_FILES:,} more, all listed in {place}")
+    for warning in manifest["warnings"]:
+        click.echo(f"Note: {warning}", err=True)
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _command(output_format: Format[Any]) -> click.Command:
+    def command(resource_type: str, *, as_json: bool, **values: Any) -> None:
+        with exit_codes():
+            config = _run_config(resource_type, values)
+            export_and_report(output_format.name, config, as_json=as_json)
+
+    options = output_format.options.model_fields.items()
+    return click.Command(
+        output_format.name,
+        callback=command,
+        params=[
+            click.Argument(["resource_type"], default="products"),
+            *_shared_options(output_format),
+            *(_option(name, found) for name, found in options),
+        ],
+        help=f"Exports a resource type as {output_format.title}; products if none is named.",
+    )
+
+
+def _shared_options(output_format: Format[Any]) -> list[click.Option]:
+    rows = output_format.default_max_rows_per_file
+    compressions = output_format.compressions
+    return [
+        click.Option(
+            ["--field", "fields"],
+            multiple=True,
+            help="A field to export; again for more, in this order. Default: all.",
+        ),
+        click.Option(
+            ["--exclude-field", "exclude_fields"],
+            multiple=True,
+            help="A field to leave out; again for more.",
+        ),
+        click.Option(
+            ["--filter", "filters"],
+            multiple=True,
+            metavar="FIELD=VALUE",
+            help="Only records with this value; again for more. FIELD=null: an empty field.",
+        ),
+        click.Option(
+            ["--max-rows-per-file"],
+            type=click.IntRange(min=1),
+            help=f"Most records of one file. Default: {f'{rows:,}' if rows else 'one file'}.",
+        ),
+        click.Option(
+            ["--compression"],
+            type=click.Choice(compressions),
+            help=f"Default: {compressions[0]}.",
+        ),
+        click.Option(
+            ["--file-name"],
+            help="Name of the files without number and ending. Default: the resource type.",
+        ),
+        click.Option(
+            ["--json", "as_json"], is_flag=True, help="Print the run and its manifest as JSON."
+        ),
+    ]
+
+
+def _option(name: str, found: FieldInfo) -> click.Option:
+    flag = f"--{name.replace('_', '-')}"
+    text = found.description or ""
+    if found.annotation is bool:
+        state = "on" if found.default else "off"
+        both = f"{flag}/--no-{flag[2:]}"
+        return click.Option([both, name], default=None, help=f"{text} Default: {state}.")
+    if get_origin(found.annotation) is Literal:
+        return click.Option([flag, name], type=click.Choice(get_args(found.annotation)), help=text)
+    return click.Option([flag, name], multiple=True, help=f"{text} Again for more.")
+
+
+def _run_config(resource_type: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the run config of what was given; what was not is left to its default."""
+    config: dict[str, Any] = {"resource_type": resource_type}
+    for name, value in values.items():
+        if name == "filters":
+            config[name] = dict(_filter(text) for text in value)
+        elif value not in (None, ()):
+            config[name] = list(value) if isinstance(value, tuple) else value
+    return config
+
+
+def _filter(text: str) -> tuple[str, str | None]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r} is not FIELD=VALUE.", param_hint="--filter")
+    return name, None if value == "null" else value
+
+
+for _format in FORMATS.values():
+    export.add_command(_command(_format))

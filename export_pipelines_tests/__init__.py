@@ -1,0 +1,1 @@
+"""Tests of `export_pipelines`; the folders mirror the package."""

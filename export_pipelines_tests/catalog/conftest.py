@@ -1,0 +1,53 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete
+
+from export_pipelines.catalog.database import begin, create_schema
+from export_pipelines.catalog.models import Base
+from export_pipelines.catalog.sample import generate
+from export_pipelines_tests.servers import PostgresServer, start_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with start_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres: PostgresServer) -> str:
+    """Name one database for all tests: to create one for each would take most of their time."""
+    url = postgres.create_database("test")
+    create_schema(url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Name a database of each kind without rows, perhaps without tables."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'shop.db'}"
+        return
+    database: str = request.getfixturevalue("postgres_database")
+    yield database
+    with begin(database) as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            connection.execute(delete(table))
+
+
+@pytest.fixture(scope="session")
+def sqlite_shop(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Name a SQLite database with a sample shop."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('shop') / 'shop.db'}"
+    generate(url, products=1_200, orders=160)
+    return url
+
+
+@pytest.fixture(scope="session")
+def postgres_shop(postgres: PostgresServer) -> str:
+    """Name a Postgres database with the same sample shop."""
+    url = postgres.create_database("sample_shop")
+    generate(url, products=1_200, orders=160)
+    return url
