@@ -1,0 +1,1 @@
+"""Measurements against what people would use instead; nothing here is a test."""
