@@ -172,3 +172,8 @@ class StagedFile:
     bytes: int
     sha256: str = ""
     warnings: tuple[str, ...] = ()
+
+
+def export_asset_key(resource_type: str, format_name: str) -> list[str]:
+    """Return the key of the asset that an export in a format is reported as."""
+    return ["exports", resource_type, format_name]

@@ -2,10 +2,12 @@
 
 import dagster as dg
 
+from export_pipelines.assets import export_assets
 from export_pipelines.jobs import export_jobs
 from export_pipelines.resources import Catalog, ExportStore, Staging
 
 defs = dg.Definitions(
+    assets=export_assets,
     jobs=export_jobs,
     resources={"catalog": Catalog(), "staging": Staging(), "store": ExportStore()},
 )

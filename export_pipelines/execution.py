@@ -1,5 +1,7 @@
 """Runs an export job in this process, recorded in Dagster's instance like any other run."""
 
+import gc
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +66,9 @@ def run_export(
         config: the job's run config.
         on_progress: told the run's tags, from a thread of its own, while it works.
     """
+    # What was imported until now stays: collecting goes on, but only over what the run makes.
+    gc.freeze()
+    gc.enable()
     run_id = str(uuid4())
     job = defs.resolve_job_def(f"export_{format_name}")
     with _watched(instance, run_id, on_progress):
@@ -76,6 +81,8 @@ def run_export(
         )
     run = instance.get_run_by_id(run_id) or result.dagster_run
     if not result.success:
+        # Only runs that Dagster itself launched can be resumed from what is staged.
+        shutil.rmtree(settings.staging_folder() / run_id, ignore_errors=True)
         return run, None
     return run, read_manifest(Path(result.output_for_node("upload")) / MANIFEST_NAME)
 

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from export_pipelines import settings
-from export_pipelines.config import EXPORT_CONFIGS
+from export_pipelines.config import config_schema
 from export_pipelines.formats import FORMATS
 from export_pipelines.ops.export import chunk, compress, filter_records, query, serialize, upload
 
@@ -32,9 +32,7 @@ def build_export_job(format_name: str) -> dg.JobDefinition:
     return export.to_job(
         name=f"export_{format_name}",
         description=f"Exports a resource type of the catalogue as {output_format.title}.",
-        config=dg.ConfigMapping(
-            config_fn=forward, config_schema=EXPORT_CONFIGS[format_name].to_config_schema()
-        ),
+        config=dg.ConfigMapping(config_fn=forward, config_schema=config_schema(output_format)),
         tags={"export/format": format_name},
         # A step in a process of its own costs seconds; the work itself is done by threads.
         executor_def=dg.in_process_executor,
