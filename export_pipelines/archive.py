@@ -15,11 +15,16 @@ from export_pipelines.errors import DataError
 PIECE_BYTES = 4 << 20
 """How much uncompressed data one thread takes at a time."""
 
+LARGE_BYTES = 0xF0000000
+"""From this size on a member is begun as large: deflating can make data longer by a little."""
+
 _LEVEL = 2
 _FINAL_BLOCK = b"\x03\x00"
 _LIMIT_32 = 0xFFFFFFFF
 _EPOCH_DATE = 0x21  # 1980-01-01, the earliest a ZIP can hold
 _UTF8_NAME = 0x800
+_UNIX = 3 << 8  # for any other system unzip takes names to be in an old code page
+_FILE_MODE = 0o100644 << 16
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 
@@ -134,7 +139,7 @@ class ZipWriter:
         name, offset, large = self._begun
         stream = self._stream
         member = _Member(name, offset, stream.crc, stream.raw_bytes, stream.deflated_bytes)
-        if not large and max(member.raw_bytes, member.deflated_bytes) > _LIMIT_32:
+        if not large and max(member.raw_bytes, member.deflated_bytes) >= _LIMIT_32:
             raise DataError(
                 f"{name.decode()} is larger than 4 GiB, the most that this format can hold: "
                 "choose a smaller max_rows_per_file."
@@ -163,8 +168,8 @@ def _directory_entry(member: _Member) -> bytes:
     raw, deflated, offset = (min(value, _LIMIT_32) for value in values)
     extra = struct.pack(f"<HH{len(large)}Q", 1, 8 * len(large), *large) if large else b""
     version = 45 if large else 20
-    fields = (version, version, _UTF8_NAME, 8, 0, _EPOCH_DATE, member.crc, deflated, raw)
-    rest = (len(member.name), len(extra), 0, 0, 0, 0, offset)
+    fields = (_UNIX | version, version, _UTF8_NAME, 8, 0, _EPOCH_DATE, member.crc, deflated, raw)
+    rest = (len(member.name), len(extra), 0, 0, 0, _FILE_MODE, offset)
     return struct.pack("<4s6H3I5H2I", b"PK\x01\x02", *fields, *rest) + member.name + extra
 
 

@@ -10,7 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from export_pipelines.archive import PIECE_BYTES, GzipWriter, Piece, ZipWriter, deflate
+from export_pipelines.archive import (
+    LARGE_BYTES,
+    PIECE_BYTES,
+    GzipWriter,
+    Piece,
+    ZipWriter,
+    deflate,
+)
 from export_pipelines.artifacts import StagedFile
 from export_pipelines.concurrency import ordered_map
 
@@ -91,7 +98,7 @@ def _archive(files: Sequence[StagedFile], path: Path, pieces: Iterator[Piece]) -
     with path.open("wb") as target:
         archive = ZipWriter(target)
         for file in files:
-            archive.begin(file.name, large=file.bytes >= 1 << 32)
+            archive.begin(file.name, large=file.bytes >= LARGE_BYTES)
             for _ in _chunks(file):
                 archive.add(next(pieces))
             Path(file.path).unlink()

@@ -71,7 +71,12 @@ def spool(
     stopped = Event()
 
     def work(lane: Sequence[Source]) -> list[tuple[int, Segment]]:
-        return [found for source in lane for found in spool_source(source)]
+        try:
+            return [found for source in lane for found in spool_source(source)]
+        except BaseException:
+            # The other lanes must not read on until it is this one's turn to be asked.
+            stopped.set()
+            raise
 
     def spool_source(source: Source) -> Iterator[tuple[int, Segment]]:
         nonlocal read

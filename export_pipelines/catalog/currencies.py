@@ -55,7 +55,7 @@ def formatted_amount(cents: pl.Expr, currency: pl.Expr) -> pl.Expr:
     size = cents.abs()
     backwards = (size // unit).cast(pl.String).str.reverse().str.replace_all(r"(\d{3})", "${1},")
     group_mark = _by_currency(currency, lambda known: known.group_mark)
-    whole = backwards.str.strip_suffix(",").str.reverse().str.replace_all(",", "m", literal=True)
+    whole = backwards.str.strip_suffix(",").str.reverse()
     # 1000 + the rest keeps its leading zeros; the last `digits` characters are the fraction.
     rest = (size % unit + 1000).cast(pl.String)
     digits = _by_currency(currency, lambda known: known.digits)
@@ -64,7 +64,7 @@ def formatted_amount(cents: pl.Expr, currency: pl.Expr) -> pl.Expr:
     codes = {code: known.symbol for code, known in CURRENCIES.items() if known.symbol}
     symbol = currency.replace_strict(codes, default=currency + " ", return_dtype=pl.String)
     sign = pl.when(cents < 0).then(pl.lit("-")).otherwise(pl.lit(""))
-    grouped = whole.str.replace_all("m", group_mark, literal=True)
+    grouped = whole.str.replace_all(",", group_mark, literal=True)
     return pl.concat_str(sign, symbol, grouped, mark, fraction)
 
 

@@ -1,6 +1,7 @@
 r"""CSV as RFC 4180 has it, with `\n` line ends: text in quotes where it must be, quotes doubled.
 
-Empty text is `""`, an empty field is nothing; times are ISO 8601 in UTC; true and false.
+Empty text is `""`, an empty field is nothing; times are ISO 8601 in UTC; true and false. In files
+of one column an empty field is `""` too: many readers take a blank line for no row.
 """
 
 from collections.abc import Sequence
@@ -55,7 +56,7 @@ class CsvFormat(TextFormat[CsvOptions]):
     def head(self, columns: Sequence[Column], options: CsvOptions) -> bytes:
         """Return the byte order mark, if it is wanted, and the header line."""
         headers = pl.DataFrame(
-            {str(number): [column.name] for number, column in enumerate(columns)}
+            {str(number): [str(column.name)] for number, column in enumerate(columns)}
         )
         if options.sanitize_formulas:
             headers = headers.with_columns(_sanitize(pl.all()))
@@ -73,7 +74,13 @@ class CsvFormat(TextFormat[CsvOptions]):
 
 def _csv(frame: pl.DataFrame, delimiter: str) -> bytes:
     target = BytesIO()
-    frame.write_csv(target, include_header=False, separator=delimiter, datetime_format=TIME_FORMAT)
+    frame.write_csv(
+        target,
+        include_header=False,
+        separator=delimiter,
+        datetime_format=TIME_FORMAT,
+        null_value='""' if frame.width == 1 else "",
+    )
     return target.getvalue()
 
 

@@ -136,8 +136,10 @@ class _WorkbookWriter:
         layout = self._layouts[self._worksheets]
         self._worksheets += 1
         self._archive.begin(workbook.worksheet_path(self._worksheets))
-        columns = [column.name for column in self._plan.sheets[layout.sheet].columns]
-        head = workbook.worksheet_head(layout, columns, widths, formatting=self._formatting)
+        columns = self._plan.sheets[layout.sheet].columns
+        names = pl.Series("header", [str(column.name) for column in columns])
+        headers = names.to_frame().select(_escaped(names)).to_series().to_list()
+        head = workbook.worksheet_head(layout, headers, widths, formatting=self._formatting)
         self._archive.add(deflate(head))
 
     def _end_worksheet(self) -> None:

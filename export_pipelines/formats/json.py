@@ -5,13 +5,14 @@ and able to indent and to carry stored JSON documents through as they are.
 """
 
 from collections.abc import Sequence
-from json import dumps
+from json import dumps, loads
 from typing import Any
 
 import polars as pl
 from pydantic import Field
 
 from export_pipelines.artifacts import Column, FieldType, Segment, Sheet
+from export_pipelines.errors import DataError
 from export_pipelines.formats.base import Encoded, Options, TextFormat
 from export_pipelines.formats.csv import TIME_FORMAT
 from export_pipelines.formats.text import joined_bytes
@@ -60,22 +61,24 @@ class JsonFormat(TextFormat[JsonOptions]):
         return b"" if options.json_lines else b"[\n"
 
     def between(self, options: JsonOptions) -> bytes:
-        """Return what stands between two records."""
-        return b"\n" if options.json_lines else b",\n"
+        """Return what stands between two records; in JSON Lines each ends its own line."""
+        return b"" if options.json_lines else b",\n"
 
     def tail(self, options: JsonOptions) -> bytes:
         """Return what ends the last record and the array."""
-        return b"\n" if options.json_lines else b"\n]\n"
+        return b"" if options.json_lines else b"\n]\n"
 
     def encode(
         self, frame: pl.DataFrame, segment: Segment, sheet: Sheet, options: JsonOptions
     ) -> Encoded:
         """Return the rows as objects, with what stands between them."""
         del segment
+        frame = _checked_documents(frame, sheet)
         indent = "" if options.json_lines or not options.pretty else "  "
         between = self.between(options)
-        records = json_records(frame, sheet.columns, indent, between.decode())
-        return Encoded(memoryview(joined_bytes(records))[: -len(between)])
+        records = json_records(frame, sheet.columns, indent, between.decode() or "\n")
+        data = memoryview(joined_bytes(records))
+        return Encoded(data[: len(data) - len(between)])
 
 
 def json_records(
@@ -113,3 +116,38 @@ def _value(frame: pl.DataFrame, column: Column) -> pl.Expr:
             text = value.cast(pl.String)
     may_be_null = column.type is FieldType.NUMBER or frame[column.name].null_count()
     return text.fill_null("null") if may_be_null else text
+
+
+def _checked_documents(frame: pl.DataFrame, sheet: Sheet) -> pl.DataFrame:
+    """Return the frame with stored documents on one line each.
+
+    Raises:
+        DataError: one is not JSON, and would break the file that it is carried into.
+    """
+    for column in sheet.columns:
+        if column.type not in (FieldType.JSON, FieldType.LIST):
+            continue
+        texts = frame[column.name]
+        # Polars parses what it can, quickly; it also gives up on `null` and on huge numbers.
+        doubtful = texts.filter(texts.is_not_null() & texts.str.json_path_match("$").is_null())
+        if not all(map(_is_json, doubtful.unique())):
+            raise DataError(
+                f"{sheet.resource_type}: a value of {column.name} is not valid JSON: correct it, "
+                "or leave the field out with exclude_fields."
+            )
+        if texts.str.contains(r"[\r\n]").any():
+            # Inside its texts JSON escapes line breaks, so these only lay it out.
+            frame = frame.with_columns(texts.str.replace_all(r"\s*[\r\n]\s*", " "))
+    return frame
+
+
+def _is_json(text: str) -> bool:
+    try:
+        loads(text, parse_constant=_refuse)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"JSON has no {constant}.")

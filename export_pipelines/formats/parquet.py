@@ -6,6 +6,7 @@ import polars as pl
 
 from export_pipelines.artifacts import ExportPlan, FieldType, Part, Segment, Sheet
 from export_pipelines.columns import spool_schema
+from export_pipelines.errors import DataError, one_of
 from export_pipelines.formats.base import Encoded, FileWriter, Format, Options
 
 if TYPE_CHECKING:
@@ -38,7 +39,13 @@ class ParquetFormat(Format[ParquetOptions]):
         """Return the rows with lists as lists."""
         del segment, options
         lists = [column.name for column in sheet.columns if column.type is FieldType.LIST]
-        decoded = frame.with_columns(pl.col(lists).str.json_decode(pl.List(pl.String)))
+        try:
+            decoded = frame.with_columns(pl.col(lists).str.json_decode(pl.List(pl.String)))
+        except pl.exceptions.ComputeError:
+            raise DataError(
+                f"{sheet.resource_type}: a value of {one_of(lists)} is not a list of texts, which "
+                "Parquet needs: correct it, or leave the field out with exclude_fields."
+            ) from None
         table = decoded.to_arrow(compat_level=pl.CompatLevel.oldest())
         return Encoded(table.cast(file_schema(sheet)))
 

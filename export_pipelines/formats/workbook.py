@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import quoteattr
 
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -112,7 +112,14 @@ def fixed_members(sheet_names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 def worksheet_head(
     layout: WorksheetLayout, headers: Sequence[str], widths: Sequence[int], *, formatting: bool
 ) -> bytes:
-    """Return what a worksheet's rows come after, its header row included."""
+    """Return what a worksheet's rows come after, its header row included.
+
+    Args:
+        layout: the worksheet.
+        headers: the columns' names, escaped as texts of cells are.
+        widths: the columns' widths; empty for the usual ones.
+        formatting: whether the header is bold and stays in view.
+    """
     last = column_letters(len(headers) - 1)
     parts = [
         f'{_XML}<worksheet xmlns="{_MAIN}"><dimension ref="A1:{last}{layout.rows + 1}"/>',
@@ -129,8 +136,9 @@ def worksheet_head(
         )
         parts.append(f"<cols>{columns}</cols>")
     style = ' s="1"' if formatting else ""
+    attributes = f'1"{style} t="inlineStr"><is><t xml:space="preserve">'
     cells = "".join(
-        f'<c r="{column_letters(at)}1"{style} t="inlineStr"><is><t>{escape(header)}</t></is></c>'
+        f'<c r="{column_letters(at)}{attributes}{header}</t></is></c>'
         for at, header in enumerate(headers)
     )
     parts.append(f'<sheetData><row r="1">{cells}</row>')
