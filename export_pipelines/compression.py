@@ -74,9 +74,15 @@ def compress_files(
         return tuple(replace(file, sha256=_sha256(Path(file.path))) for file in files)
     folder.mkdir(parents=True, exist_ok=True)
     pieces = _count(_pieces(files, _zstd if compression == "zstd" else deflate), on_bytes)
+    compressed: tuple[StagedFile, ...]
     if compression == "zip":
-        return (_archive(files, folder / archive_name, pieces),)
-    return tuple(_compress(file, compression, folder, pieces) for file in files)
+        compressed = (_archive(files, folder / archive_name, pieces),)
+    else:
+        compressed = tuple(_compress(file, compression, folder, pieces) for file in files)
+    # Not before all is done: until then a failed run can be resumed from them.
+    for file in files:
+        Path(file.path).unlink()
+    return compressed
 
 
 def _compress(
@@ -89,7 +95,6 @@ def _compress(
         for _ in _chunks(file):
             writer.add(next(pieces))
         writer.finish()
-    Path(file.path).unlink()
     size = path.stat().st_size
     return replace(file, path=str(path), name=path.name, bytes=size, sha256=hashing.sha256)
 
@@ -101,7 +106,6 @@ def _archive(files: Sequence[StagedFile], path: Path, pieces: Iterator[Piece]) -
             archive.begin(file.name, large=file.bytes >= LARGE_BYTES)
             for _ in _chunks(file):
                 archive.add(next(pieces))
-            Path(file.path).unlink()
         archive.finish()
     rows = sum(file.rows for file in files)
     warnings = tuple(warning for file in files for warning in file.warnings)

@@ -5,12 +5,18 @@
     │   └── NoRecords        nothing matches: loosen the filters, or fill the catalogue
     ├── DataError            a value cannot be written in this format: correct it or choose another
     ├── CatalogUnavailable   the database cannot be reached or has no tables: start or create it
-    └── StorageUnavailable   a disk is full, read-only or missing: make room or fix permissions
+    ├── StorageUnavailable   a disk is full, read-only or missing: make room or fix permissions
+    └── Interrupted          somebody stopped it: start it again
 
 Each message is a sentence or two for the person who asked: what is wrong, where, what is allowed.
 """
 
+import errno
 from difflib import get_close_matches
+from typing import Any
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SHOWN_CHARACTERS = 100
 
 
 class ExportPipelinesError(Exception):
@@ -60,6 +66,13 @@ class StorageUnavailable(ExportPipelinesError):
     exit_code = 5
 
 
+class Interrupted(ExportPipelinesError):
+    """Somebody stopped the work before its end."""
+
+    code = "interrupted"
+    exit_code = 130
+
+
 def one_of(names: "list[str] | tuple[str, ...]") -> str:
     """Return names as they end a sentence: `a, b and c`, the same for every message."""
     *most, last = names
@@ -70,4 +83,34 @@ def unknown(kind: str, name: str, known: "list[str]") -> str:
     """Return the sentences for a name that does not exist: the nearest that do, then all."""
     near = get_close_matches(str(name), known, n=3)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return f"There is no {kind} {name!r}.{hint} Choose from {one_of(known)}."
+    return f"There is no {kind} {shown(name)}.{hint} Choose from {one_of(known)}."
+
+
+def shown(value: Any) -> str:
+    """Return a value as a sentence quotes it: escaped, and shortened if it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+
+
+def storage_error(error: OSError) -> StorageUnavailable:
+    """Say what is wrong with a disk or a folder, and what to do."""
+    where = f" at {error.filename}" if error.filename else ""
+    if (error.errno or _errno_of(str(error))) in _DISK_FULL:
+        return StorageUnavailable(
+            f"The disk is full{where}: make room in the staging area and the export store. "
+            "Nothing was published."
+        )
+    reason = error.strerror or str(error)
+    return StorageUnavailable(
+        f"Files cannot be written{where}: {reason}. Nothing was published: correct the folder's "
+        "place or permissions."
+    )
+
+
+def _errno_of(text: str) -> int:
+    """Arrow's errors have the number in their text only."""
+    number = (
+        text.partition("[Errno ")[2].partition("]")[0]
+        or text.partition("[errno ")[2].partition("]")[0]
+    )
+    return int(number) if number.isdigit() else 0

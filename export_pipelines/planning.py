@@ -19,12 +19,13 @@ from export_pipelines.catalog.select import (
     stored_fields,
 )
 from export_pipelines.concurrency import worker_count
-from export_pipelines.errors import NoRecords, RequestError, one_of, unknown
+from export_pipelines.errors import NoRecords, RequestError, one_of, shown, unknown
 from export_pipelines.formats import FORMATS
 from export_pipelines.formats.base import Format
 from export_pipelines.spool import Source, cut_rows
 
-_NAME_CHARACTERS = 100
+_NAME_BYTES = 200
+_NAMES_TAKEN = ("manifest",)
 _ROWS_WORTH_SPLITTING = 100_000
 _FORBIDDEN_IN_NAMES = '/\\:*?"<>|'
 
@@ -71,7 +72,7 @@ def plan_export(
     if not isinstance(request.filters, Mapping):
         raise RequestError(
             f"filters must be fields and their values, such as {{is_active: true}}, "
-            f"not {request.filters!r}."
+            f"not {shown(request.filters)}."
         )
     parse_filters(request.filters, asked)
     sheets = [_sheet(asked, request.fields, request.exclude_fields, backend)]
@@ -103,15 +104,25 @@ def count_records(plan: ExportPlan, snapshot: Snapshot, backend: str) -> ExportP
     chosen = build_select(asked, stored, parse_filters(plan.filters, asked))
     statement = compile_select(chosen, backend)
     count = snapshot.count(statement)
-    if not count:
-        raise NoRecords(
-            f"No {asked.name} match the filters {dict(plan.filters)}: nothing was exported."
-            if plan.filters
-            else f"There are no {asked.name} in the catalogue: nothing was exported. "
-            "'export-pipelines sample' makes a sample shop."
-        )
     first = replace(plan.sheets[0], statement=statement, records_count=count)
-    return replace(plan, sheets=(first, *plan.sheets[1:]))
+    return require_records(replace(plan, sheets=(first, *plan.sheets[1:])))
+
+
+def require_records(plan: ExportPlan) -> ExportPlan:
+    """Return a counted plan.
+
+    Raises:
+        NoRecords: it counts none.
+    """
+    if plan.records_count:
+        return plan
+    raise NoRecords(
+        f"No {plan.resource_type} match the filters {shown(dict(plan.filters))}: "
+        "nothing was exported. Loosen the filters."
+        if plan.filters
+        else f"There are no {plan.resource_type} in the catalogue: nothing was exported. "
+        "'export-pipelines sample' makes a sample shop."
+    )
 
 
 def reader_count(plan: ExportPlan) -> int:
@@ -152,12 +163,13 @@ def _ranges(
 ) -> list[tuple[int, Statement]]:
     """Return the first row of each range and the statement that reads it."""
     statement = plan.sheets[0].statement
-    if len(snapshots) == 1:
+    rows = snapshots[0].count(statement) if len(snapshots) > 1 else 0
+    if not rows:
         return [(0, statement)]
     asked = entity(plan.resource_type)
     predicate = parse_filters(plan.filters, asked)
     unit = cut_rows(plan)
-    step = -(-snapshots[0].count(statement) // (len(snapshots) * unit)) * unit
+    step = -(-rows // (len(snapshots) * unit)) * unit
     starts = [0]
     keys: list[str | None] = [None]
     for start in range(step, step * len(snapshots), step):
@@ -200,7 +212,7 @@ def _options(output_format: Format[Any], options: Mapping[str, Any]) -> Any:
                 unknown(f"{output_format.title} export option", name, [*known, *shared])
             ) from None
         raise RequestError(
-            f"Option {name!r}: {problem['msg']}, not {problem['input']!r}."
+            f"Option {name!r}: {problem['msg']}, not {shown(problem['input'])}."
         ) from None
 
 
@@ -218,7 +230,7 @@ def _compression(output_format: Format[Any], asked: str | None) -> str:
         return allowed[0]
     if asked not in allowed:
         raise RequestError(
-            f"{output_format.title} files cannot be compressed with {asked!r}. "
+            f"{output_format.title} files cannot be compressed with {shown(asked)}. "
             f"Choose one of {one_of(allowed)}, or leave compression out."
         )
     return asked
@@ -227,9 +239,12 @@ def _compression(output_format: Format[Any], asked: str | None) -> str:
 def _file_name(asked: str, exported: Entity) -> str:
     name = asked or exported.name
     harmful = sorted({c for c in name if c in _FORBIDDEN_IN_NAMES or not c.isprintable()})
-    if harmful or name != name.strip(" .") or len(name) > _NAME_CHARACTERS:
+    # What cannot be encoded is not printable, so it is harmful already.
+    too_long = not harmful and len(name.encode()) > _NAME_BYTES
+    if harmful or too_long or name != name.strip(" .") or name.lower() in _NAMES_TAKEN:
         raise RequestError(
-            f"file_name {name!r} cannot be a file's name: use at most {_NAME_CHARACTERS} "
-            f"characters, none of {' '.join(_FORBIDDEN_IN_NAMES)}, no blank or dot at its ends."
+            f"file_name {shown(name)} cannot be a file's name: use at most {_NAME_BYTES} "
+            f"bytes, none of {' '.join(_FORBIDDEN_IN_NAMES)}, no blank or dot at its ends, "
+            f"and not {one_of(_NAMES_TAKEN)}."
         )
     return name

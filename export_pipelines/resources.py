@@ -12,7 +12,8 @@ import dagster as dg
 from pydantic import Field
 
 from export_pipelines import settings
-from export_pipelines.catalog.reading import Snapshot, backend_of, open_snapshots
+from export_pipelines.catalog.database import backend_of
+from export_pipelines.catalog.reading import Snapshot, open_snapshots
 
 
 class Catalog(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -8,6 +8,8 @@
 import os
 from pathlib import Path
 
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
 
 def home_folder() -> Path:
     """Return the folder of the catalogue, the exports, the staging area and Dagster's records."""
@@ -35,5 +37,6 @@ def dagster_folder() -> Path:
 
 
 def log_level() -> str:
-    """Return the level from which a run's log goes to the console."""
-    return os.environ.get("EXPORT_PIPELINES_LOG_LEVEL") or "INFO"
+    """Return the level from which a run's log goes to the console; INFO for an unknown one."""
+    level = os.environ.get("EXPORT_PIPELINES_LOG_LEVEL", "").upper()
+    return level if level in _LOG_LEVELS else "INFO"

@@ -4,7 +4,6 @@ A file is there under its name only when it is whole, and `manifest.json`, which
 comes last: an export without one is not finished.
 """
 
-import errno
 import json
 import os
 import shutil
@@ -35,9 +34,9 @@ class Manifest:
 def publish(
     plan: ExportPlan, files: Sequence[StagedFile], store: Path, *, finished_at: str
 ) -> Manifest:
-    """Move the files of an export into the store, then write its manifest.
+    """Put the files of an export into the store, then write its manifest.
 
-    If that fails, the files that were moved are removed again.
+    If that fails, the files that were put are removed again; the staged ones stay.
 
     Args:
         plan: the export.
@@ -51,7 +50,8 @@ def publish(
     folder = store / plan.run_id
     folder.mkdir(parents=True, exist_ok=True)
     content = manifest_content(plan, files, finished_at)
-    put: list[Path] = []
+    # What fails after the manifest has its name takes the manifest back first.
+    put: list[Path] = [folder / MANIFEST_NAME]
     try:
         for file in files:
             put.append(folder / file.name)
@@ -59,7 +59,8 @@ def publish(
         _write_whole(folder / MANIFEST_NAME, json.dumps(content, indent=2, ensure_ascii=False))
     except BaseException:
         for path in put:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
         with suppress(OSError):
             folder.rmdir()
         raise
@@ -104,20 +105,19 @@ def manifest_content(
 
 
 def _put(source: Path, target: Path) -> None:
+    """Give a staged file its name in the store; the staged one stays, for a retry of the upload."""
     hidden = target.with_name(f".{target.name}.part")
+    hidden.unlink(missing_ok=True)
     try:
-        _flush(source)
-        source.replace(target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
         try:
+            os.link(source, hidden)
+        except OSError:
+            # Another disk, or one without hard links.
             shutil.copyfile(source, hidden)
-            _flush(hidden)
-            hidden.replace(target)
-        finally:
-            hidden.unlink(missing_ok=True)
-        source.unlink()
+        _flush(hidden)
+        hidden.replace(target)
+    finally:
+        hidden.unlink(missing_ok=True)
 
 
 def _write_whole(path: Path, text: str) -> None:

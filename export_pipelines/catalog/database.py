@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Rows: TypeAlias = pa.Table | pa.RecordBatch | Iterable[pa.Table | pa.RecordBatch]
 
 _BUSY_TIMEOUT_MS = 30_000
+_CONNECT_SECONDS = "15"
 
 
 def engine(url: str) -> Engine:
@@ -62,6 +63,15 @@ def create_schema(url: str, *, indexes: bool = True) -> None:
                     connection.execute(CreateIndex(index, if_not_exists=True))
 
 
+def backend_of(url: str) -> str:
+    """Return `sqlite` or `postgresql`.
+
+    Raises:
+        CatalogUnavailable: the URL is not one of a SQLite file or a Postgres database.
+    """
+    return _parse(url).get_backend_name()
+
+
 @contextmanager
 def begin(url: str) -> Iterator[Connection]:
     """Yield a connection in a transaction: committed at the end, rolled back by an exception.
@@ -91,12 +101,13 @@ def adbc_connect(url: str) -> Iterator["dbapi.Connection"]:
         CatalogUnavailable: the file does not exist or the server does not answer.
     """
     parsed = _parse(url)
-    connection = _open_adbc(parsed)
+    reading = (
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+        if parsed.get_backend_name() == "postgresql"
+        else "PRAGMA query_only = ON"
+    )
+    connection = _open_adbc(parsed, reading)
     try:
-        if parsed.get_backend_name() == "postgresql":
-            _execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        else:
-            _execute(connection, "PRAGMA query_only = ON")
         yield connection
     finally:
         connection.close()
@@ -194,14 +205,16 @@ def _index_name(index: Index) -> str:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise CatalogUnavailable(
             "The database URL cannot be read; it looks like sqlite:///folder/shop.db "
             "or postgresql://user:password@host:5432/shop."
         ) from None
     backend = parsed.drivername.partition("+")[0]
     if backend in ("postgres", "postgresql"):
-        return parsed.set(drivername="postgresql+psycopg2")
+        # Without a limit, a server that accepts but does not answer is waited for without end.
+        query = {"connect_timeout": _CONNECT_SECONDS, **parsed.query}
+        return parsed.set(drivername="postgresql+psycopg2", query=query)
     if backend != "sqlite":
         raise CatalogUnavailable(
             f"{backend} databases are not supported: use sqlite:///... or postgresql://..."
@@ -227,7 +240,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _open_adbc(parsed: URL) -> "dbapi.Connection":
+def _open_adbc(parsed: URL, *statements: str) -> "dbapi.Connection":
     from adbc_driver_manager import Error, dbapi
 
     connection: dbapi.Connection
@@ -243,8 +256,14 @@ def _open_adbc(parsed: URL) -> "dbapi.Connection":
             if not path.is_file():
                 raise CatalogUnavailable(f"There is no SQLite database at {path}: create it first.")
             connection = sqlite.connect(f"{path.resolve().as_uri()}?mode=rw")
-            _execute(connection, f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+            statements = (f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}", *statements)
     except Error as error:
+        raise _unavailable(parsed, error) from None
+    try:
+        for statement in statements:
+            _execute(connection, statement)
+    except Error as error:
+        connection.close()
         raise _unavailable(parsed, error) from None
     return connection
 
@@ -267,5 +286,6 @@ def _unavailable(parsed: URL, error: BaseException) -> CatalogUnavailable:
     reason = " ".join(str(error).split())
     if parsed.password:
         reason = reason.replace(str(parsed.password), "***")
-    shown = parsed.set(drivername=parsed.get_backend_name()).render_as_string(hide_password=True)
+    # The part after ? may hold a password too.
+    shown = parsed.set(drivername=parsed.get_backend_name(), query={}).render_as_string()
     return CatalogUnavailable(f"Cannot open the database {shown}: {reason}")

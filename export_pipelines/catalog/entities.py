@@ -105,7 +105,7 @@ class Entity:
 def _fields(column: "TableColumn[Any]") -> Iterator[Field]:
     nullable = bool(column.nullable)
     yield Field(
-        column.name,
+        str(column.name),
         _type(column.type),
         column,
         _role(column),

@@ -4,6 +4,8 @@ A filter is `{"field": value}`: equal to the value, or `null` for an empty field
 request must hold.
 """
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -13,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, true
 
 from export_pipelines.artifacts import FieldType
 from export_pipelines.catalog.entities import Entity, Field
-from export_pipelines.errors import RequestError, one_of
+from export_pipelines.errors import RequestError, one_of, shown
 
 
 @dataclass(frozen=True)
@@ -62,28 +64,34 @@ def _equal(entity: Entity, name: str, value: Any) -> Equal:
         return Equal(found, None)
     if found.values and value not in found.values:
         raise RequestError(
-            f"Filter {name!r}: {value!r} is not a value of {entity.name}.{name}, "
+            f"Filter {name!r}: {shown(value)} is not a value of {entity.name}.{name}, "
             f"which is one of {one_of(found.values)}."
         )
     coerce, expected = _COERCIONS.get(found.type, (None, ""))
     if coerce is None:
-        raise RequestError(f"Filter {name!r}: a {found.type.value} field cannot be compared.")
+        raise RequestError(
+            f"Filter {name!r}: a {found.type.value} field can only be compared with null, "
+            "which stands for an empty field."
+        )
     try:
         return Equal(found, coerce(value))
     except (TypeError, ValueError, OverflowError):
-        raise RequestError(f"Filter {name!r}: {value!r} is not {expected}.") from None
+        raise RequestError(f"Filter {name!r}: {shown(value)} is not {expected}.") from None
 
 
 def _string(value: Any) -> str:
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
         raise TypeError
-    if "\0" in str(value):
+    text = str(value)
+    if "\0" in text:
         raise ValueError
-    return str(value)
+    text.encode()  # refuses halves of a character, which no database stores
+    return text
 
 
 def _integer(value: Any) -> int:
-    number = int(value) if isinstance(value, str) else value
+    whole = isinstance(value, str) or (isinstance(value, float) and value.is_integer())
+    number = int(value) if whole else value
     if isinstance(number, bool) or not isinstance(number, int):
         raise TypeError
     if not -(2**63) <= number < 2**63:
@@ -94,7 +102,10 @@ def _integer(value: Any) -> int:
 def _number(value: Any) -> float:
     if isinstance(value, bool):
         raise TypeError
-    return float(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def _boolean(value: Any) -> bool:
@@ -106,17 +117,16 @@ def _boolean(value: Any) -> bool:
 
 
 def _moment(value: Any) -> datetime:
-    parsed = value if isinstance(value, datetime) else datetime.fromisoformat(_utc_offset(value))
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
-
-
-def _utc_offset(value: Any) -> str:
-    """Spell out Z, which Python 3.10 does not read."""
-    return f"{value[:-1]}+00:00" if value[-1:] in ("Z", "z") else str(value)
+    if isinstance(value, str):
+        # Python 3.10 does not read Z.
+        value = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", value))
+    if not isinstance(value, datetime):
+        raise TypeError
+    return value.astimezone(timezone.utc) if value.tzinfo else value.replace(tzinfo=timezone.utc)
 
 
 _COERCIONS: Mapping[FieldType, tuple[Callable[[Any], Any], str]] = {
-    FieldType.STRING: (_string, "a text"),
+    FieldType.STRING: (_string, "a text that a database can hold"),
     FieldType.INTEGER: (_integer, "a whole number"),
     FieldType.NUMBER: (_number, "a number"),
     FieldType.BOOLEAN: (_boolean, "true or false"),

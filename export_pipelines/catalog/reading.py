@@ -1,15 +1,12 @@
 """Reads rows as Arrow record batches, streaming, all statements of an export in one snapshot."""
 
-import sqlite3
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import make_url
-
 from export_pipelines.artifacts import Column, FieldType, Statement
-from export_pipelines.catalog.database import adbc_connect
+from export_pipelines.catalog.database import adbc_connect, backend_of
 from export_pipelines.catalog.select import SETTING_PREFIX
 from export_pipelines.columns import spool_schema
 from export_pipelines.errors import CatalogUnavailable, DataError
@@ -30,6 +27,12 @@ _TYPED_VALUES = {
     FieldType.JSON: "''",
     FieldType.LIST: "''",
 }
+_FIRST_MS = -62_135_596_800_000  # the beginning of the year 1
+_LAST_MS = 253_402_300_799_999  # the end of the year 9999
+_MISMATCH = re.compile(r"Type mismatch in column (\d+): (.*)")
+_STATEMENT = re.compile(r"\s*(?:query(?: was)?:|LINE \d+:)\s*(?:SELECT|WITH)\b.*", re.IGNORECASE)
+"""Drivers add the whole statement to a message; what is wrong with it comes before."""
+
 _MISSING_TABLE = ("no such table", "42P01")
 
 
@@ -70,7 +73,7 @@ class Snapshot:
         sqlite = self._backend == "sqlite"
         with self._execute(_typed(statement, columns) if sqlite else statement) as cursor:
             skip = 1 if sqlite else 0
-            with _explained():
+            with _explained(columns):
                 for batch in cursor.fetch_record_batch():
                     rows = batch.slice(skip)
                     skip = 0
@@ -124,7 +127,8 @@ def open_snapshots(url: str, count: int = 1) -> Iterator[list[Snapshot]]:
 
         if backend == "sqlite":
             first = connect()
-            with _writers_held(url) if count > 1 else nullcontext(enter_result=False) as held:
+            guard = _writers_held(url) if count > 1 else nullcontext(False)
+            with guard as held:
                 snapshots = [first, *(connect() for _ in range(count - 1 if held else 0))]
                 for snapshot in snapshots:
                     snapshot.value(Statement("SELECT count(*) FROM sqlite_schema"))
@@ -138,25 +142,29 @@ def open_snapshots(url: str, count: int = 1) -> Iterator[list[Snapshot]]:
 
 @contextmanager
 def _writers_held(url: str) -> Iterator[bool]:
-    """Keep others from writing to a SQLite file; yield whether that was possible."""
-    path = Path(make_url(url).database or "").resolve()
-    guard = sqlite3.connect(
-        f"{path.as_uri()}?mode=rw", uri=True, timeout=_GUARD_SECONDS, isolation_level=None
+    """Keep others from writing to a SQLite file; yield whether that was possible.
+
+    Not with Python's `sqlite3`: that is another library than the driver's, and closing the file in
+    it would drop the locks by which the driver's connections keep their snapshots.
+    """
+    from adbc_driver_manager import Error
+
+    # The version is never committed. Writing it takes the lock, which BEGIN IMMEDIATE does not if
+    # the file is read-only.
+    statements = (
+        "PRAGMA query_only = OFF",
+        f"PRAGMA busy_timeout = {round(_GUARD_SECONDS * 1000)}",
+        "PRAGMA user_version = 1",
     )
-    try:
+    with adbc_connect(url) as connection:
         try:
-            guard.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            yield False
-        else:
-            yield True
-    finally:
-        guard.close()
-
-
-def backend_of(url: str) -> str:
-    """Return `sqlite` or `postgresql`."""
-    return "sqlite" if make_url(url).get_backend_name() == "sqlite" else "postgresql"
+            with connection.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+            held = True
+        except Error:
+            held = False
+        yield held
 
 
 def _typed(statement: Statement, columns: Sequence[Column]) -> Statement:
@@ -171,9 +179,38 @@ def _conform(batch: "pa.RecordBatch", schema: "pa.Schema") -> "pa.RecordBatch":
 
     arrays = []
     for array, field in zip(batch.columns, schema, strict=True):
-        stored = array.storage if isinstance(array, pa.ExtensionArray) else array
-        arrays.append(stored if stored.type == field.type else stored.cast(field.type))
+        try:
+            arrays.append(_conform_array(array, field.type))
+        except pa.ArrowException as error:
+            raise _misfit(field.name, str(error)) from None
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _conform_array(array: "pa.Array", wanted: "pa.DataType") -> "pa.Array":
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    stored = array.storage if isinstance(array, pa.ExtensionArray) else array
+    if pa.types.is_timestamp(wanted) and not pa.types.is_timestamp(stored.type):
+        stored = stored.cast(pa.int64())
+    conformed = stored if stored.type == wanted else stored.cast(wanted)
+    if pa.types.is_timestamp(wanted):
+        limits = pc.min_max(conformed.cast(pa.int64())).as_py()
+        if len(conformed) > conformed.null_count and (
+            limits["min"] < _FIRST_MS or limits["max"] > _LAST_MS
+        ):
+            raise pa.ArrowInvalid("a time outside the years 1 to 9999")
+    elif pa.types.is_string(wanted):
+        conformed.validate(full=True)
+    return conformed
+
+
+def _misfit(column: str, reason: str) -> DataError:
+    text = " ".join(reason.split())
+    return DataError(
+        f"A stored value of {column} is not of its column's type ({text}): correct it in the "
+        "database, or leave the field out with exclude_fields."
+    )
 
 
 def _setting(value: Any) -> str:
@@ -183,21 +220,22 @@ def _setting(value: Any) -> str:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Turn the drivers' errors into ours."""
+def _explained(columns: Sequence[Column] = ()) -> Iterator[None]:
+    """Turn the drivers' errors into ours; `columns` are those that are read."""
     import pyarrow as pa
     from adbc_driver_manager import Error
 
     try:
         yield
     except (Error, pa.ArrowException, OSError) as error:
-        text = " ".join(str(error).split())
+        text = _STATEMENT.sub("", " ".join(str(error).split()))
         state = getattr(error, "sqlstate", None) or ""
         if any(sign in text or sign == state for sign in _MISSING_TABLE):
             raise CatalogUnavailable(
                 "The database has no such table. Create the sample shop with "
                 f"'export-pipelines sample', or point DATABASE_URL at a catalogue. ({text})"
             ) from None
-        if "Type mismatch" in text or isinstance(error, pa.ArrowInvalid):
-            raise DataError(f"A stored value is not of its column's type: {text}") from None
+        mismatch = _MISMATCH.search(text)
+        if mismatch and columns:
+            raise _misfit(columns[int(mismatch[1])].name, mismatch[2]) from None
         raise CatalogUnavailable(f"Reading from the database failed: {text}") from None

@@ -35,20 +35,22 @@ def choose_fields(
         RequestError: a field does not exist, is named twice or both chosen and excluded, or none
             is left.
     """
-    both = [name for name in fields if name in exclude_fields]
+    for name in exclude_fields:
+        entity.field(name, "exclude_fields")
+    chosen = [entity.field(name, "fields") for name in fields or entity.fields]
+    both = sorted({name for name in fields if name in exclude_fields})
     if both:
         raise RequestError(
             f"{one_of(both)} cannot be in both fields and exclude_fields: keep one of the two."
         )
     twice = sorted({name for name in fields if fields.count(name) > 1})
     if twice:
-        raise RequestError(f"fields names {one_of(twice)} more than once.")
-    for name in exclude_fields:
-        entity.field(name, "exclude_fields")
-    chosen = [entity.field(name, "fields") for name in fields or entity.fields]
+        raise RequestError(f"fields names {one_of(twice)} more than once: name each field once.")
     kept = tuple(found for found in chosen if found.name not in exclude_fields)
     if not kept:
-        raise RequestError(f"exclude_fields leaves no field of {entity.name} to export.")
+        raise RequestError(
+            f"exclude_fields leaves no field of {entity.name} to export: exclude fewer."
+        )
     return kept
 
 

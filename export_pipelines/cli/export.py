@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -28,7 +28,8 @@ def export_and_report(
     format_name: str, config: Mapping[str, Any], *, as_json: bool = False
 ) -> None:
     """Export in this process, say what was written, and exit with a code if it failed."""
-    os.environ.setdefault("EXPORT_PIPELINES_LOG_LEVEL", "CRITICAL")
+    if not os.environ.get("EXPORT_PIPELINES_LOG_LEVEL"):
+        os.environ["EXPORT_PIPELINES_LOG_LEVEL"] = "CRITICAL"
     from export_pipelines.execution import open_instance, run_export
 
     began = time.monotonic()
@@ -144,17 +145,22 @@ def _run_config(resource_type: str, values: Mapping[str, Any]) -> dict[str, Any]
     config: dict[str, Any] = {"resource_type": resource_type}
     for name, value in values.items():
         if name == "filters":
-            config[name] = dict(_filter(text) for text in value)
+            config[name] = _filters(value)
         elif value not in (None, ()):
             config[name] = list(value) if isinstance(value, tuple) else value
     return config
 
 
-def _filter(text: str) -> tuple[str, str | None]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.BadParameter(f"{text!r} is not FIELD=VALUE.", param_hint="--filter")
-    return name, None if value == "null" else value
+def _filters(texts: Sequence[str]) -> dict[str, str | None]:
+    filters: dict[str, str | None] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r} is not FIELD=VALUE.", param_hint="--filter")
+        if name in filters:
+            raise click.BadParameter(f"{name} has two values.", param_hint="--filter")
+        filters[name] = None if value == "null" else value
+    return filters
 
 
 for _format in FORMATS.values():

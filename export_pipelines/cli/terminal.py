@@ -8,9 +8,12 @@ from contextlib import contextmanager
 import click
 
 from export_pipelines import settings
-from export_pipelines.errors import ExportPipelinesError
-
-_INTERRUPTED = 130
+from export_pipelines.errors import (
+    ExportPipelinesError,
+    Interrupted,
+    StorageUnavailable,
+    storage_error,
+)
 
 
 @contextmanager
@@ -18,12 +21,15 @@ def exit_codes() -> Iterator[None]:
     """End the command with one sentence and an exit code that scripts can use."""
     try:
         yield
-    except ExportPipelinesError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        raise
+    except (ExportPipelinesError, OSError) as error:
+        known = storage_error(error) if isinstance(error, OSError) else error
+        click.echo(f"Error: {known}", err=True)
+        sys.exit(known.exit_code)
     except KeyboardInterrupt:
-        click.echo("Interrupted: nothing was published.", err=True)
-        sys.exit(_INTERRUPTED)
+        click.echo("Interrupted.", err=True)
+        sys.exit(Interrupted.exit_code)
 
 
 def exit_code(error_code: str) -> int:
@@ -39,10 +45,19 @@ def _kinds(kind: type[ExportPipelinesError]) -> Iterator[type[ExportPipelinesErr
 
 def make_sample(products: int, orders: int | None = None, seed: int = 7) -> None:
     """Make a sample shop in the catalogue's database and say so."""
+    from adbc_driver_manager import Error
+    from sqlalchemy.exc import DBAPIError
+
     from export_pipelines.catalog.sample import generate
 
     began = time.monotonic()
-    generate(settings.database_url(), products=products, orders=orders, seed=seed)
+    try:
+        generate(settings.database_url(), products=products, orders=orders, seed=seed)
+    except (Error, DBAPIError) as error:
+        reason = str(getattr(error, "orig", error)).partition("\n")[0]
+        raise StorageUnavailable(
+            f"The database does not take the sample shop: {reason}. None of it was kept."
+        ) from None
     seconds = time.monotonic() - began
     click.echo(f"Made a sample shop with {products:,} products in {seconds:.1f} s.")
 

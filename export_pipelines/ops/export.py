@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from export_pipelines.artifacts import ExportPlan, Shard, StagedFile
+from export_pipelines.artifacts import ExportPlan, Shard, StagedFile, export_asset_key
 from export_pipelines.compression import compress_files
 from export_pipelines.config import export_request
 from export_pipelines.formats import FORMATS
@@ -21,9 +21,16 @@ from export_pipelines.ops.reporting import (
     progress,
     publish_tags,
     rate,
+    spooled_bytes,
     sql_metadata,
 )
-from export_pipelines.planning import count_records, plan_export, plan_sources, reader_count
+from export_pipelines.planning import (
+    count_records,
+    plan_export,
+    plan_sources,
+    reader_count,
+    require_records,
+)
 from export_pipelines.resources import Catalog, ExportStore, Staging
 from export_pipelines.serialization import serialize_shard
 from export_pipelines.spool import counted, spool
@@ -60,10 +67,8 @@ def filter_records(
     with explained(context), catalog.snapshots() as (snapshot,):
         plan = count_records(plan, snapshot, catalog.backend)
     publish_tags(context, {"export/records_count": str(plan.records_count)})
-    seconds = time.monotonic() - began
-    context.add_output_metadata(
-        {"records_count": plan.records_count, "seconds": seconds, "sql": sql_metadata(plan)}
-    )
+    counts = {"records_count": plan.records_count, **rate(plan.records_count, began)}
+    context.add_output_metadata({**counts, "sql": sql_metadata(plan)})
     return plan
 
 
@@ -83,10 +88,11 @@ def chunk(
     with explained(context, remove=folder), catalog.snapshots(readers) as snapshots:
         lanes = plan_sources(plan, snapshots, catalog.backend)
         parts = spool(plan, lanes, folder, section_rows=rows_of, on_rows=report.report)
-    plan = counted(plan, parts)
+        plan = require_records(counted(plan, parts))
     publish_tags(context, {"export/records_count": str(plan.records_count)})
     rows = sum(sheet.records_count or 0 for sheet in plan.sheets)
-    metadata = {"parts": len(parts), **rate(rows, began), "preview": preview(plan, parts)}
+    counts = {"parts": len(parts), "bytes": spooled_bytes(parts), **rate(rows, began)}
+    metadata = {**counts, "preview": preview(plan, parts)}
     yield dg.Output(plan, "plan", metadata=metadata)
     yield dg.DynamicOutput(Shard(1, parts), "shard_1", "shards")
 
@@ -148,9 +154,7 @@ def upload(
     shutil.rmtree(staging.run_folder(plan.run_id), ignore_errors=True)
     report.report(1, f"{len(ordered)}/{len(ordered)}")
     context.log_event(materialization(plan, manifest.content, manifest.folder))
-    context.add_output_metadata(
-        {**file_metadata(ordered), **rate(plan.records_count, began), "manifest": manifest.content}
-    )
+    context.add_output_metadata({**file_metadata(ordered), **rate(plan.records_count, began)})
     for warning in manifest.content["warnings"]:
         context.log.warning(warning)
     return manifest.folder
@@ -162,7 +166,7 @@ def materialization(
     """Return the event by which the UI plots an export's records, bytes and seconds over time."""
     seconds = duration(manifest["started_at"], manifest["finished_at"])
     return dg.AssetMaterialization(
-        asset_key=["exports", plan.resource_type, plan.format],
+        asset_key=export_asset_key(plan.resource_type, plan.format),
         description=f"{plan.records_count:,} {plan.resource_type} as {plan.format}",
         metadata={
             "records": plan.records_count,
@@ -170,5 +174,6 @@ def materialization(
             "files": len(manifest["files"]),
             "seconds": seconds,
             "folder": dg.MetadataValue.path(folder),
+            "manifest": dg.MetadataValue.json(manifest),
         },
     )

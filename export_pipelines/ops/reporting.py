@@ -1,10 +1,10 @@
 """What ops say about themselves: tags, metadata, progress, and failures in one sentence."""
 
-import errno
+import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ from typing import Any
 import dagster as dg
 
 from export_pipelines.artifacts import ExportPlan, Part, StagedFile
-from export_pipelines.errors import ExportPipelinesError, StorageUnavailable
+from export_pipelines.columns import written_frame
+from export_pipelines.errors import ExportPipelinesError, Interrupted, storage_error
 from export_pipelines.progress import Progress
 from export_pipelines.spool import read_segment
 
 PREVIEW_ROWS = 10
 _PREVIEW_CHARACTERS = 80
-_TAG_CHARACTERS = 500
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_TAG_CHARACTERS = 4_000
 
 
 @contextmanager
@@ -35,39 +35,31 @@ def explained(context: dg.OpExecutionContext, *, remove: Path | None = None) -> 
     except BaseException as error:
         if remove:
             shutil.rmtree(remove, ignore_errors=True)
-        known = storage_error(error) if isinstance(error, OSError) else error
-        if not isinstance(known, ExportPipelinesError):
+        known = _known(error)
+        if known is None:
             raise
-        sentence = str(known)[:_TAG_CHARACTERS]
+        sentence = _shortened(str(known), _TAG_CHARACTERS)
         publish_tags(context, {"export/error": sentence, "export/error_code": known.code})
+        if isinstance(known, Interrupted):
+            raise
         raise dg.Failure(str(known), allow_retries=False) from None
 
 
-def storage_error(error: OSError) -> StorageUnavailable:
-    """Say what is wrong with a disk or a folder, and what to do."""
-    where = f" at {error.filename}" if error.filename else ""
-    number = error.errno or _errno_of(str(error))
-    if number in _DISK_FULL:
-        return StorageUnavailable(
-            f"The disk is full{where}: make room in the staging area and the export store. "
-            "Nothing was published."
-        )
-    reason = error.strerror or str(error)
-    return StorageUnavailable(f"Files cannot be written{where}: {reason}. Nothing was published.")
-
-
-def _errno_of(text: str) -> int:
-    """Arrow's errors have the number in their text only."""
-    number = (
-        text.partition("[Errno ")[2].partition("]")[0]
-        or text.partition("[errno ")[2].partition("]")[0]
-    )
-    return int(number) if number.isdigit() else 0
+def _known(error: BaseException) -> ExportPipelinesError | None:
+    if isinstance(error, OSError):
+        return storage_error(error)
+    if isinstance(error, (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)):
+        return Interrupted("Interrupted: nothing was published.")
+    return error if isinstance(error, ExportPipelinesError) else None
 
 
 def publish_tags(context: dg.OpExecutionContext, tags: Mapping[str, str]) -> None:
-    """Put tags on the run, where list queries see them and can filter by them."""
-    context.instance.add_run_tags(context.run_id, dict(tags))
+    """Put tags on the run, where list queries see them and can filter by them.
+
+    An op that is called as a function, in a test or a notebook, has no run to put them on.
+    """
+    with suppress(dg.DagsterRunNotFoundError):
+        context.instance.add_run_tags(context.run_id, dict(tags))
 
 
 def progress(context: dg.OpExecutionContext, stage: str, total: int) -> Progress:
@@ -99,6 +91,12 @@ def file_metadata(files: Sequence[StagedFile]) -> dict[str, Any]:
     return {"files": len(files), "bytes": size, "file_list": dg.MetadataValue.json(names)}
 
 
+def spooled_bytes(parts: Sequence[Part]) -> int:
+    """Return the size of the rows as they were read, before they are written in a format."""
+    paths = (segment.path for part in parts for segment in part.segments)
+    return sum(Path(path).stat().st_size for path in paths)
+
+
 def sql_metadata(plan: ExportPlan) -> dg.MarkdownMetadataValue:
     """Return the SQL of all sheets, without the values of its parameters."""
     statements = "\n\n".join(sheet.statement.sql for sheet in plan.sheets)
@@ -107,7 +105,8 @@ def sql_metadata(plan: ExportPlan) -> dg.MarkdownMetadataValue:
 
 def preview(plan: ExportPlan, parts: Sequence[Part]) -> dg.TableMetadataValue:
     """Return the first rows as a table for the UI; long values are shortened."""
-    rows = read_segment(parts[0].segments[0]).slice(0, PREVIEW_ROWS).to_pylist()
+    first = read_segment(parts[0].segments[0]).slice(0, PREVIEW_ROWS)
+    rows = written_frame(first, plan.sheets[0]).to_dicts()
     shown = [{name: _cell(value) for name, value in row.items()} for row in rows]
     columns = [dg.TableColumn(column.name, column.type.value) for column in plan.sheets[0].columns]
     return dg.MetadataValue.table(
@@ -118,6 +117,10 @@ def preview(plan: ExportPlan, parts: Sequence[Part]) -> dg.TableMetadataValue:
 def _cell(value: Any) -> Any:
     if isinstance(value, (datetime, date)):
         return value.isoformat()
-    if isinstance(value, str) and len(value) > _PREVIEW_CHARACTERS:
-        return f"{value[:_PREVIEW_CHARACTERS]}…"
-    return value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return _shortened(value, _PREVIEW_CHARACTERS) if isinstance(value, str) else value
+
+
+def _shortened(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[:characters]}…"

@@ -1,0 +1,86 @@
+import subprocess
+import sys
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from export_pipelines.catalog.entities import ENTITIES
+from export_pipelines.definitions import defs
+from export_pipelines.formats import FORMATS
+
+SHARED: dict[str, Any] = {
+    "resource_type": "products",
+    "fields": [],
+    "exclude_fields": [],
+    "includes": [],
+    "filters": {},
+    "file_name": "",
+    "max_rows_per_file": None,
+    "compression": "none",
+}
+CSV = {"utf8_bom": True, "delimiter": ",", "sanitize_formulas": False}
+JOBS: dict[str, dict[str, Any]] = {
+    "export_csv": SHARED | CSV,
+    "export_json": SHARED | {"pretty": True, "json_lines": False},
+    "export_excel": SHARED | {"include_sheets": [], "formatting": True},
+    "export_zip": SHARED | CSV | {"compression": "zip", "max_rows_per_file": 30_000},
+    "export_parquet": SHARED | {"compression": "zstd"},
+}
+"""The public contract: every job, its config fields and their defaults."""
+
+OPS = ["chunk", "compress", "filter", "query", "serialize", "upload"]
+
+
+def test_definitions_are_loadable() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_there_is_a_job_for_each_format_and_no_other() -> None:
+    names = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
+    assert names == set(JOBS) == {f"export_{name}" for name in FORMATS}
+
+
+@pytest.mark.parametrize("name", list(JOBS))
+def test_jobs_are_what_others_rely_on(name: str) -> None:
+    job = defs.resolve_job_def(name)
+    assert sorted(node.name for node in job.graph.nodes) == OPS
+    assert job.description
+    assert all(node.definition.description for node in job.graph.nodes)
+    mapping = job.config_mapping
+    assert mapping
+    fields = mapping.config_schema.config_type.fields  # type: ignore[union-attr]
+    assert {field: one.default_value for field, one in fields.items()} == JOBS[name]
+    assert all(one.description for one in fields.values())
+    assert job.executor_def.name == "in_process"
+
+
+def test_resources_are_those_that_ops_ask_for() -> None:
+    assert defs.resources is not None
+    assert set(defs.resources) == {"catalog", "store", "staging"}
+
+
+def test_every_export_has_an_asset() -> None:
+    keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    assert keys == {f"exports/{name}/{form}" for name in ENTITIES for form in FORMATS}
+
+
+def test_a_fresh_interpreter_loads_without_warnings_and_without_what_is_slow() -> None:
+    program = (
+        "import sys; import export_pipelines.definitions; "
+        "slow = {'pandas', 'openpyxl', 'dagster_aws', 'boto3', 'botocore', 'rich', "
+        "'adbc_driver_manager', 'adbc_driver_sqlite', 'adbc_driver_postgresql'}; "
+        "print(sorted(slow & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+def test_help_does_not_wait_for_dagster() -> None:
+    program = "import sys; import export_pipelines.cli; print('dagster' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
