@@ -73,6 +73,7 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep tests from the home folder and the database of whoever runs them."""
     monkeypatch.setenv("EXPORT_PIPELINES_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("EXPORT_PIPELINES_LOG_LEVEL", "CRITICAL")
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
     monkeypatch.delenv("DATABASE_URL", raising=False)
 
 

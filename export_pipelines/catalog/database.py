@@ -4,7 +4,8 @@ Every function takes a database URL, `sqlite:///folder/shop.db` or `postgresql:/
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, Index, Table, create_engine, eve
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from export_pipelines.catalog.adbc import ReadingConnection
 from export_pipelines.catalog.models import Base
 from export_pipelines.errors import CatalogUnavailable
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     Rows: TypeAlias = pa.Table | pa.RecordBatch | Iterable[pa.Table | pa.RecordBatch]
 
 _BUSY_TIMEOUT_MS = 30_000
+_SQLITE_READING = (f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}", "PRAGMA query_only = ON")
+_POSTGRES_READING = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",)
 _CONNECT_SECONDS = "15"
 
 
@@ -92,21 +96,21 @@ def begin(url: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def adbc_connect(url: str) -> Iterator["dbapi.Connection"]:
+def adbc_connect(url: str) -> Iterator[ReadingConnection]:
     """Yield an ADBC connection for reading; everything read through it is one snapshot.
-
-    Cursors must be closed before the connection is.
 
     Raises:
         CatalogUnavailable: the file does not exist or the server does not answer.
     """
     parsed = _parse(url)
-    reading = (
-        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-        if parsed.get_backend_name() == "postgresql"
-        else "PRAGMA query_only = ON"
-    )
-    connection = _open_adbc(parsed, reading)
+    sqlite = parsed.get_backend_name() == "sqlite"
+    driver, uri = _adbc_driver(parsed)
+    with _opening(parsed), ExitStack() as opened:
+        connection = ReadingConnection(import_module(driver).connect(uri))
+        opened.callback(connection.close)
+        for statement in _SQLITE_READING if sqlite else _POSTGRES_READING:
+            connection.execute(statement)
+        opened.pop_all()
     try:
         yield connection
     finally:
@@ -172,9 +176,17 @@ def bulk_writer(url: str) -> Iterator[BulkWriter]:
         CatalogUnavailable: the file does not exist or the server does not answer.
     """
     parsed = _parse(url)
-    connection = _open_adbc(parsed)
+    driver, uri = _adbc_driver(parsed)
+    sqlite = parsed.get_backend_name() == "sqlite"
+    connection: dbapi.Connection
+    with _opening(parsed), ExitStack() as opened:
+        connection = opened.enter_context(import_module(f"{driver}.dbapi").connect(uri))
+        if sqlite:
+            with connection.cursor() as cursor:
+                cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        opened.pop_all()
     try:
-        yield BulkWriter(connection, sqlite=parsed.get_backend_name() == "sqlite")
+        yield BulkWriter(connection, sqlite=sqlite)
         connection.commit()
     finally:
         connection.close()
@@ -240,32 +252,24 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _open_adbc(parsed: URL, *statements: str) -> "dbapi.Connection":
-    from adbc_driver_manager import Error, dbapi
+def _adbc_driver(parsed: URL) -> tuple[str, str]:
+    """Return the driver's module and what it connects to."""
+    if parsed.get_backend_name() == "postgresql":
+        return "adbc_driver_postgresql", _libpq_uri(parsed)
+    path = _sqlite_path(parsed)
+    if not path.is_file():
+        raise CatalogUnavailable(f"There is no SQLite database at {path}: create it first.")
+    return "adbc_driver_sqlite", f"{path.resolve().as_uri()}?mode=rw"
 
-    connection: dbapi.Connection
+
+@contextmanager
+def _opening(parsed: URL) -> Iterator[None]:
+    from adbc_driver_manager import Error
+
     try:
-        if parsed.get_backend_name() == "postgresql":
-            from adbc_driver_postgresql import dbapi as postgres
-
-            connection = postgres.connect(_libpq_uri(parsed))
-        else:
-            from adbc_driver_sqlite import dbapi as sqlite
-
-            path = _sqlite_path(parsed)
-            if not path.is_file():
-                raise CatalogUnavailable(f"There is no SQLite database at {path}: create it first.")
-            connection = sqlite.connect(f"{path.resolve().as_uri()}?mode=rw")
-            statements = (f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}", *statements)
+        yield
     except Error as error:
         raise _unavailable(parsed, error) from None
-    try:
-        for statement in statements:
-            _execute(connection, statement)
-    except Error as error:
-        connection.close()
-        raise _unavailable(parsed, error) from None
-    return connection
 
 
 def _libpq_uri(parsed: URL) -> str:
@@ -275,11 +279,6 @@ def _libpq_uri(parsed: URL) -> str:
     query = urlencode(parsed.query, doseq=True, quote_via=quote)
     uri = f"{server.render_as_string(hide_password=False)}/{database}"
     return f"{uri}?{query}" if query else uri
-
-
-def _execute(connection: "dbapi.Connection", statement: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
 
 
 def _unavailable(parsed: URL, error: BaseException) -> CatalogUnavailable:

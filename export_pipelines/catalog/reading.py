@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from export_pipelines.artifacts import Column, FieldType, Statement
+from export_pipelines.catalog.adbc import ReadingConnection
 from export_pipelines.catalog.database import adbc_connect, backend_of
 from export_pipelines.catalog.select import SETTING_PREFIX
 from export_pipelines.columns import spool_schema
@@ -13,9 +14,9 @@ from export_pipelines.errors import CatalogUnavailable, DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from adbc_driver_manager import dbapi
 
 _BATCH_ROWS = 16_384
+_SQLITE_OPTIONS = {"adbc.sqlite.query.batch_rows": str(_BATCH_ROWS)}
 _GUARD_SECONDS = 2.0
 
 _TYPED_VALUES = {
@@ -39,7 +40,7 @@ _MISSING_TABLE = ("no such table", "42P01")
 class Snapshot:
     """One consistent view of the catalogue: what others write meanwhile is not seen."""
 
-    def __init__(self, connection: "dbapi.Connection", backend: str) -> None:
+    def __init__(self, connection: ReadingConnection, backend: str) -> None:
         self._connection = connection
         self._backend = backend
 
@@ -58,9 +59,11 @@ class Snapshot:
         Raises:
             CatalogUnavailable: the database fails, or lacks the table.
         """
-        with self._execute(statement) as cursor, _explained():
-            row = cursor.fetchone()
-            return row[0] if row else None
+        with self._execute(statement) as reader, _explained():
+            for batch in reader:
+                if batch.num_rows:
+                    return batch.column(0)[0].as_py()
+        return None
 
     def stream(self, statement: Statement, columns: Sequence[Column]) -> "Iterator[pa.RecordBatch]":
         """Yield a statement's rows in batches of the types of `spool_schema`.
@@ -71,10 +74,10 @@ class Snapshot:
         """
         schema = spool_schema(columns)
         sqlite = self._backend == "sqlite"
-        with self._execute(_typed(statement, columns) if sqlite else statement) as cursor:
+        with self._execute(_typed(statement, columns) if sqlite else statement) as reader:
             skip = 1 if sqlite else 0
             with _explained(columns):
-                for batch in cursor.fetch_record_batch():
+                for batch in reader:
                     rows = batch.slice(skip)
                     skip = 0
                     if rows.num_rows:
@@ -82,29 +85,27 @@ class Snapshot:
 
     def join(self, moment: str) -> None:
         """See what another Postgres connection sees, by the name of its exported snapshot."""
-        with _explained(), self._connection.cursor() as cursor:
-            cursor.execute(f"SET TRANSACTION SNAPSHOT '{moment}'")
+        with _explained():
+            self._connection.execute(f"SET TRANSACTION SNAPSHOT '{moment}'")
 
     @contextmanager
-    def _execute(self, statement: Statement) -> "Iterator[dbapi.Cursor]":
-        with self._connection.cursor() as cursor:
+    def _execute(self, statement: Statement) -> "Iterator[pa.RecordBatchReader]":
+        with ExitStack() as stack:
             with _explained():
                 if self._backend == "sqlite":
-                    cursor.adbc_statement.set_options(
-                        **{"adbc.sqlite.query.batch_rows": str(_BATCH_ROWS)}
-                    )
                     values = [value for _, value in statement.parameters]
-                    cursor.execute(statement.sql, values or None)
+                    query = self._connection.query(statement.sql, values, _SQLITE_OPTIONS)
                 else:
                     self._set_parameters(statement)
-                    cursor.execute(statement.sql)
-            yield cursor
+                    query = self._connection.query(statement.sql)
+                reader = stack.enter_context(query)
+            yield reader
 
     def _set_parameters(self, statement: Statement) -> None:
         for name, value in statement.parameters:
-            with self._connection.cursor() as cursor:
-                setting = (f"{SETTING_PREFIX}.{name}", _setting(value))
-                cursor.execute("SELECT set_config($1, $2, true)", setting)
+            setting = (f"{SETTING_PREFIX}.{name}", _setting(value))
+            with self._connection.query("SELECT set_config($1, $2, true)", setting) as reader:
+                reader.read_all()
 
 
 @contextmanager
@@ -158,9 +159,8 @@ def _writers_held(url: str) -> Iterator[bool]:
     )
     with adbc_connect(url) as connection:
         try:
-            with connection.cursor() as cursor:
-                for statement in statements:
-                    cursor.execute(statement)
+            for statement in statements:
+                connection.execute(statement)
             held = True
         except Error:
             held = False

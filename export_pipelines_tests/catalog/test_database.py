@@ -67,9 +67,8 @@ def test_postgres_schemes(postgres: PostgresServer, scheme: str) -> None:
     url = postgres.url.replace("postgresql", scheme, 1)
     with begin(url) as connection:
         assert connection.scalar(text("SELECT 1")) == 1
-    with adbc_connect(url) as reading, reading.cursor() as cursor:
-        cursor.execute("SELECT 1")
-        assert cursor.fetchone() == (1,)
+    with adbc_connect(url) as reading, reading.query("SELECT 1 AS one") as reader:
+        assert reader.read_all().to_pylist() == [{"one": 1}]
 
 
 def test_postgres_urls_with_blanks(postgres: PostgresServer) -> None:
@@ -77,9 +76,9 @@ def test_postgres_urls_with_blanks(postgres: PostgresServer) -> None:
     for opened in (begin(url), adbc_connect(url)):
         with opened:
             pass
-    with adbc_connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT current_database(), current_setting('search_path')")
-        assert cursor.fetchone() == ("shop & co", "pg_catalog")
+    statement = "SELECT current_database() AS name, current_setting('search_path') AS path"
+    with adbc_connect(url) as reading, reading.query(statement) as reader:
+        assert reader.read_all().to_pylist() == [{"name": "shop & co", "path": "pg_catalog"}]
 
 
 def test_arrow_schema_has_the_canonical_types() -> None:
@@ -116,9 +115,9 @@ def test_bulk_inserts_equal_ordinary_ones(url: str) -> None:
             assert first[name] == second[name], name
     assert (first["external_ref"], second["external_ref"]) == ("", None)
     assert second["price_cents"] == 2**62
-    with adbc_connect(url) as reading, reading.cursor() as cursor:
-        cursor.execute("SELECT is_bundle, created_at, weight FROM products")
-        read = cursor.fetch_arrow_table()
+    statement = "SELECT is_bundle, created_at, weight FROM products"
+    with adbc_connect(url) as reading, reading.query(statement) as reader:
+        read = reader.read_all()
     assert len(set(read.to_pylist()[0].items()) ^ set(read.to_pylist()[1].items())) == 0
 
 
@@ -167,10 +166,10 @@ def test_bulk_inserts_are_all_or_nothing(url: str) -> None:
 def test_reading_sees_one_snapshot(url: str) -> None:
     create_schema(url, indexes=False)
     bulk_insert(url, {SUPPLIERS: arrow([supplier("a")])})
-    with adbc_connect(url) as connection, connection.cursor() as cursor:
+    with adbc_connect(url) as connection:
         for _ in range(2):
-            cursor.execute("SELECT count(*) FROM suppliers")
-            assert cursor.fetchone() == (1,)
+            with connection.query("SELECT count(*) AS found FROM suppliers") as reader:
+                assert reader.read_all().to_pylist() == [{"found": 1}]
             bulk_insert(url, {SUPPLIERS: arrow([supplier(new_key())])})
     assert count(url, "suppliers") == 3
 
@@ -179,10 +178,9 @@ def test_reading_connections_cannot_write(url: str) -> None:
     create_schema(url, indexes=False)
     with (
         adbc_connect(url) as connection,
-        connection.cursor() as cursor,
         pytest.raises(adbc_driver_manager.Error, match=r"(?i)read-?only"),
     ):
-        cursor.execute("DELETE FROM suppliers")
+        connection.execute("DELETE FROM suppliers")
 
 
 def test_a_missing_file_is_not_created(tmp_path: Path) -> None:
