@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from export_pipelines.artifacts import ExportPlan, Part, Segment, Shard, StagedFile
-from export_pipelines.columns import written_frame
+from export_pipelines.catalog.columns import written_frame
 from export_pipelines.concurrency import ordered_map
 from export_pipelines.formats import FORMATS
 from export_pipelines.formats.base import Encoded

@@ -4,14 +4,16 @@ A spool file holds one segment in Arrow's IPC format, uncompressed, so that writ
 the database and any thread or machine that sees the staging area can work on it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from export_pipelines.artifacts import ExportPlan, Part, Segment
+from export_pipelines.concurrency import keep_freed_memory
 from export_pipelines.errors import RequestError
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ class Source:
 
     sheet: int
     first_row: int
-    batches: "Iterator[pa.RecordBatch]"
+    batches: "Generator[pa.RecordBatch, None, None]"
 
 
 def cut_rows(plan: ExportPlan) -> int:
@@ -66,6 +68,7 @@ def spool(
         RequestError: the export would be of more than `MAX_PARTS` files.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    keep_freed_memory()
     read = 0
     lock = Lock()
     stopped = Event()
@@ -96,12 +99,17 @@ def spool(
                 read += table.num_rows
                 on_rows(read)
 
-    with ThreadPoolExecutor(len(lanes), thread_name_prefix="spool") as pool:
-        try:
-            groups = list(pool.map(work, lanes))
-        except BaseException:
-            stopped.set()
-            raise
+    with ExitStack() as opened:
+        # What was not read to its end must be closed before the connection it is read over.
+        for lane in lanes:
+            for source in lane:
+                opened.callback(source.batches.close)
+        with ThreadPoolExecutor(len(lanes), thread_name_prefix="spool") as pool:
+            try:
+                groups = list(pool.map(work, lanes))
+            except BaseException:
+                stopped.set()
+                raise
     return _parts([found for group in groups for found in group])
 
 

@@ -17,7 +17,7 @@ LAYERS = [
     {"serialization", "store"},
     {"spool", "compression"},
     {"formats", "archive"},
-    {"catalog", "columns"},
+    {"catalog"},
     {"progress", "settings", "concurrency", "errors", "artifacts"},
 ]
 """From the top: a module imports from its own layer and from those below."""

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 
 from export_pipelines import spool as spooling
 from export_pipelines.artifacts import Column, ExportPlan, FieldType, Part, Shard
-from export_pipelines.columns import spool_schema
+from export_pipelines.catalog.columns import spool_schema
 from export_pipelines.errors import DataError
 from export_pipelines.formats import FORMATS
 from export_pipelines.serialization import part_name, serialize_shard
@@ -19,7 +19,7 @@ from export_pipelines_tests.contracts.frames import plan_of, sheet_of
 COLUMNS = (Column("number", FieldType.INTEGER), Column("text", FieldType.STRING))
 
 
-def rows(texts: list[str]) -> Iterator[pa.RecordBatch]:
+def rows(texts: list[str]) -> Generator[pa.RecordBatch, None, None]:
     content = [{"number": number, "text": text} for number, text in enumerate(texts)]
     yield from pa.Table.from_pylist(content, spool_schema(COLUMNS)).to_batches(max_chunksize=2)
 

@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from export_pipelines import spool as spooling
 from export_pipelines.artifacts import Column, ExportPlan, FieldType, Part
-from export_pipelines.columns import spool_schema
+from export_pipelines.catalog.columns import spool_schema
 from export_pipelines.errors import RequestError
 from export_pipelines.spool import Source, counted, cut_rows, read_segment, spool
 from export_pipelines_tests.contracts.frames import plan_of, sheet_of
@@ -25,7 +25,7 @@ def plan(limit: int | None = None, sheets: int = 1) -> ExportPlan:
     return replace(made, max_rows_per_file=limit)
 
 
-def batches(first: int, end: int, sizes: Sequence[int]) -> Iterator[pa.RecordBatch]:
+def batches(first: int, end: int, sizes: Sequence[int]) -> Generator[pa.RecordBatch, None, None]:
     at, turn = first, 0
     while at < end:
         size = min(sizes[turn % len(sizes)], end - at)
@@ -123,7 +123,7 @@ def test_types_and_nulls_survive(tmp_path: Path) -> None:
     columns = [Column(kind.value, kind) for kind in FieldType]
     row = {"string": "é\0", "integer": -(2**63), "number": float("inf"), "boolean": False}
     table = pa.Table.from_pylist([row, {}], spool_schema(columns))
-    source = Source(0, 0, iter(table.to_batches()))
+    source = Source(0, 0, (batch for batch in table.to_batches()))
     [part] = spool(plan_of("csv", sheet_of(columns)), [[source]], tmp_path)
     assert read_segment(part.segments[0]) == table
 
@@ -143,7 +143,7 @@ def test_an_error_of_one_lane_stops_the_others(
     failed = threading.Event()
     read: list[int] = []
 
-    def endless() -> Iterator[pa.RecordBatch]:
+    def endless() -> Generator[pa.RecordBatch, None, None]:
         for number in range(1_000_000):
             yield from batches(number, number + 1, [1])
             read.append(number)
@@ -152,7 +152,7 @@ def test_an_error_of_one_lane_stops_the_others(
 
     failed_at = [0]
 
-    def broken() -> Iterator[pa.RecordBatch]:
+    def broken() -> Generator[pa.RecordBatch, None, None]:
         yield from batches(0, 1, [1])
         failed_at[0] = len(read)
         failed.set()

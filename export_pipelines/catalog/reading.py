@@ -1,15 +1,15 @@
 """Reads rows as Arrow record batches, streaming, all statements of an export in one snapshot."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from export_pipelines.artifacts import Column, FieldType, Statement
 from export_pipelines.catalog.adbc import ReadingConnection
+from export_pipelines.catalog.columns import spool_schema
 from export_pipelines.catalog.database import adbc_connect, backend_of
 from export_pipelines.catalog.select import SETTING_PREFIX
-from export_pipelines.columns import spool_schema
 from export_pipelines.errors import CatalogUnavailable, DataError
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ class Snapshot:
                     return batch.column(0)[0].as_py()
         return None
 
-    def stream(self, statement: Statement, columns: Sequence[Column]) -> "Iterator[pa.RecordBatch]":
+    def stream(
+        self, statement: Statement, columns: Sequence[Column]
+    ) -> "Generator[pa.RecordBatch, None, None]":
         """Yield a statement's rows in batches of the types of `spool_schema`.
 
         Raises:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import polars as pl
 
 from export_pipelines.artifacts import ExportPlan, FieldType, Part, Segment, Sheet
-from export_pipelines.columns import spool_schema
+from export_pipelines.catalog.columns import spool_schema
 from export_pipelines.errors import DataError, one_of
 from export_pipelines.formats.base import Encoded, FileWriter, Format, Options
 

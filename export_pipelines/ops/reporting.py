@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from export_pipelines.artifacts import ExportPlan, Part, StagedFile
-from export_pipelines.columns import written_frame
+from export_pipelines.catalog.columns import written_frame
 from export_pipelines.errors import ExportPipelinesError, Interrupted, storage_error
 from export_pipelines.progress import Progress
 from export_pipelines.spool import read_segment

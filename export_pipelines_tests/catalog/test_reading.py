@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from export_pipelines.artifacts import Column, FieldType, Statement
 from export_pipelines.catalog import reading
+from export_pipelines.catalog.columns import spool_schema
 from export_pipelines.catalog.database import (
     backend_of,
     begin,
@@ -29,7 +30,6 @@ from export_pipelines.catalog.models import Base
 from export_pipelines.catalog.predicates import parse_filters
 from export_pipelines.catalog.reading import Snapshot, open_snapshots
 from export_pipelines.catalog.select import build_select, choose_fields, compile_select
-from export_pipelines.columns import spool_schema
 from export_pipelines.errors import CatalogUnavailable, DataError
 from export_pipelines_tests.catalog.test_database import SUPPLIERS, arrow, supplier
 from export_pipelines_tests.servers import PostgresServer

@@ -19,7 +19,7 @@ from export_pipelines.artifacts import (
     Sheet,
     Statement,
 )
-from export_pipelines.columns import spool_schema, written_frame
+from export_pipelines.catalog.columns import spool_schema, written_frame
 from export_pipelines.formats import FORMATS
 
 COLUMNS = tuple(Column(kind.value, kind) for kind in FieldType)

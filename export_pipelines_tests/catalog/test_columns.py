@@ -2,7 +2,7 @@ import polars as pl
 import pyarrow as pa
 
 from export_pipelines.artifacts import Column, Derivation, FieldType, Sheet, Statement
-from export_pipelines.columns import spool_schema, written_frame
+from export_pipelines.catalog.columns import spool_schema, written_frame
 
 CENTS = Column("cents", FieldType.INTEGER)
 CURRENCY = Column("currency", FieldType.STRING)
