@@ -15,7 +15,7 @@ from export_pipelines.artifacts import Column, ExportPlan, FieldType, Part, Segm
 from export_pipelines.formats import workbook
 from export_pipelines.formats.base import Encoded, FileWriter, Format, Options
 from export_pipelines.formats.csv import TIME_FORMAT
-from export_pipelines.formats.text import joined_bytes
+from export_pipelines.formats.text import joined_bytes, plainly_named
 from export_pipelines.formats.workbook import WorksheetLayout, column_letters
 
 SHEET_ROWS = 1_048_576
@@ -161,9 +161,10 @@ def _layouts(part: Part, plan: ExportPlan) -> list[WorksheetLayout]:
 
 
 def _rows_xml(frame: pl.DataFrame, columns: tuple[Column, ...], first: int) -> pl.Series:
+    frame, named = plainly_named(frame, columns)
     number = pl.int_range(first, first + frame.height).cast(pl.String).alias("__row")
     frame = frame.with_columns(number)
-    cells = [_cell(frame, column, column_letters(at)) for at, column in enumerate(columns)]
+    cells = [_cell(frame, column, column_letters(at)) for at, column in enumerate(named)]
     row = [pl.lit('<row r="'), pl.col("__row"), pl.lit('">'), *cells, pl.lit("</row>")]
     return frame.select(pl.concat_str(row)).to_series()
 
@@ -188,11 +189,13 @@ def _cell(frame: pl.DataFrame, column: Column, letters: str) -> pl.Expr:
             value = value.dt.to_string(TIME_FORMAT)
         case _:
             # XML readers drop blanks at the ends unless told to keep them.
-            blanks = frame[column.name].str.contains(r"^\s|\s$").any()
-            cell = _text_cell(letters, _escaped(frame[column.name]), keep_blanks=bool(blanks))
+            blanks = frame.get_column(column.name).str.contains(r"^\s|\s$").any()
+            cell = _text_cell(
+                letters, _escaped(frame.get_column(column.name)), keep_blanks=bool(blanks)
+            )
     if not frame.select(fits.all()).item():
         cell = pl.when(fits).then(cell).otherwise(_text_cell(letters, value.cast(pl.String)))
-    return cell.fill_null("") if frame[column.name].null_count() else cell
+    return cell.fill_null("") if frame.get_column(column.name).null_count() else cell
 
 
 def _typed_cell(letters: str, attributes: str, value: pl.Expr) -> pl.Expr:
@@ -223,7 +226,7 @@ def _cut_long_texts(
     """Cut texts to what a cell can hold, and say of which columns how many."""
     warnings = []
     for column in sheet.columns:
-        texts = frame[column.name]
+        texts = frame.get_column(column.name)
         # Bytes of UTF-8 are never fewer than characters of UTF-16.
         if texts.dtype != pl.String or (texts.str.len_bytes().max() or 0) <= CELL_CHARACTERS:  # type: ignore[operator]
             continue
@@ -255,7 +258,7 @@ def _widths(frame: pl.DataFrame, columns: tuple[Column, ...]) -> tuple[int, ...]
     for column in columns:
         widest: Any = 19
         if column.type is not FieldType.DATETIME:
-            lengths = sample[column.name].cast(pl.String).str.len_chars()
+            lengths = sample.get_column(column.name).cast(pl.String).str.len_chars()
             widest = lengths.max() or 0
         found.append(min(60, max(8, widest, len(column.name)) + 2))
     return tuple(found)

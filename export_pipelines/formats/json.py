@@ -15,7 +15,7 @@ from export_pipelines.artifacts import Column, FieldType, Segment, Sheet
 from export_pipelines.errors import DataError
 from export_pipelines.formats.base import Encoded, Options, TextFormat
 from export_pipelines.formats.csv import TIME_FORMAT
-from export_pipelines.formats.text import joined_bytes
+from export_pipelines.formats.text import joined_bytes, plainly_named
 
 _ESCAPES = {
     **{chr(code): f"\\u{code:04x}" for code in range(0x20)},
@@ -93,10 +93,11 @@ def json_records(
         end: what follows each object.
     """
     colon, comma = (": ", f",\n{indent * 2}") if indent else (":", ",")
+    frame, values = plainly_named(frame, columns)
     pieces: list[Any] = [pl.lit(f"{indent}{{\n{indent * 2}" if indent else "{")]
-    for number, column in enumerate(columns):
+    for number, (column, value) in enumerate(zip(columns, values, strict=True)):
         name = dumps(column.name, ensure_ascii=False) + colon
-        pieces += [pl.lit(f"{comma if number else ''}{name}"), _value(frame, column)]
+        pieces += [pl.lit(f"{comma if number else ''}{name}"), _value(frame, value)]
     pieces.append(pl.lit((f"\n{indent}}}" if indent else "}") + end))
     return frame.select(pl.concat_str(pieces)).to_series()
 
@@ -105,7 +106,7 @@ def _value(frame: pl.DataFrame, column: Column) -> pl.Expr:
     value = pl.col(column.name)
     match column.type:
         case FieldType.STRING:
-            if frame[column.name].str.contains(_ESCAPED).any():
+            if frame.get_column(column.name).str.contains(_ESCAPED).any():
                 value = value.str.replace_many(_ESCAPES)
             text = pl.concat_str(pl.lit('"'), value, pl.lit('"'))
         case FieldType.DATETIME:
@@ -114,7 +115,7 @@ def _value(frame: pl.DataFrame, column: Column) -> pl.Expr:
             text = pl.when(value.is_finite()).then(value.cast(pl.String))
         case _:
             text = value.cast(pl.String)
-    may_be_null = column.type is FieldType.NUMBER or frame[column.name].null_count()
+    may_be_null = column.type is FieldType.NUMBER or frame.get_column(column.name).null_count()
     return text.fill_null("null") if may_be_null else text
 
 
@@ -127,7 +128,7 @@ def _checked_documents(frame: pl.DataFrame, sheet: Sheet) -> pl.DataFrame:
     for column in sheet.columns:
         if column.type not in (FieldType.JSON, FieldType.LIST):
             continue
-        texts = frame[column.name]
+        texts = frame.get_column(column.name)
         # Polars parses what it can, quickly; it also gives up on `null` and on huge numbers.
         doubtful = texts.filter(texts.is_not_null() & texts.str.json_path_match("$").is_null())
         if not all(map(_is_json, doubtful.unique())):

@@ -40,7 +40,9 @@ class ParquetFormat(Format[ParquetOptions]):
         del segment, options
         lists = [column.name for column in sheet.columns if column.type is FieldType.LIST]
         try:
-            decoded = frame.with_columns(pl.col(lists).str.json_decode(pl.List(pl.String)))
+            decoded = frame.with_columns(
+                frame.get_column(name).str.json_decode(pl.List(pl.String)) for name in lists
+            )
         except pl.exceptions.ComputeError:
             raise DataError(
                 f"{sheet.resource_type}: a value of {one_of(lists)} is not a list of texts, which "

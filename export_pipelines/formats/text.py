@@ -1,7 +1,26 @@
-"""Bytes of a column of texts, without a Python object for each."""
+"""What the formats that write text share: plain column names, and the bytes of texts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 import pyarrow as pa
+
+from export_pipelines.artifacts import Column
+
+
+def plainly_named(
+    frame: pl.DataFrame, columns: Sequence[Column]
+) -> tuple[pl.DataFrame, tuple[Column, ...]]:
+    """Return rows and columns named by their positions.
+
+    Polars takes names such as `*` and `^a$` for patterns, and other columns' names may be in use.
+    """
+    named = frame.clone()
+    named.columns = [f"column_{position}" for position in range(len(columns))]
+    return named, tuple(
+        replace(column, name=name) for column, name in zip(columns, named.columns, strict=True)
+    )
 
 
 def joined_bytes(texts: pl.Series) -> "pa.Buffer | bytes":

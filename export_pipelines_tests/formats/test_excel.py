@@ -278,3 +278,11 @@ def test_an_unknown_sheet_is_refused(exporter: Exporter, sqlite_shop: str) -> No
     exported = exporter.run(sqlite_shop, "excel", include_sheets=["supliers"])
     assert not exported.result.success
     assert "Did you mean suppliers" in exported.error
+
+
+@pytest.mark.parametrize("names", [["*", "other"], ["^o.*$", "other", "column_0"], ["__row", "a"]])
+def test_headers_that_look_like_patterns(names: list[str]) -> None:
+    columns = [Column(name, FieldType.INTEGER) for name in names]
+    values = {name: position for position, name in enumerate(names)}
+    made = made_file("excel", [values], columns)
+    assert workbook_rows(made.data) == [names, list(values.values())]

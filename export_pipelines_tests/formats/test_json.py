@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from export_pipelines.artifacts import Column, FieldType
@@ -107,6 +107,8 @@ def test_any_rows_can_be_read_back(
     names=st.lists(TEXTS.filter(bool), min_size=1, max_size=4, unique=True),
     layout=st.sampled_from(LAYOUTS),
 )
+@example(names=["*", "other"], layout={})
+@example(names=["^o.*$", "other", "column_0"], layout={})
 def test_any_header_can_be_read_back(names: list[str], layout: dict[str, Any]) -> None:
     columns = [Column(name, FieldType.INTEGER) for name in names]
     made = made_file("json", [dict.fromkeys(names, 1)], columns, **layout)
