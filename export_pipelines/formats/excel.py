@@ -15,7 +15,7 @@ from export_pipelines.artifacts import Column, ExportPlan, FieldType, Part, Segm
 from export_pipelines.formats import workbook
 from export_pipelines.formats.base import Encoded, FileWriter, Format, Options
 from export_pipelines.formats.csv import TIME_FORMAT
-from export_pipelines.formats.text import joined_bytes, plainly_named
+from export_pipelines.formats.text import joined_bytes, plainly_named, values_of
 from export_pipelines.formats.workbook import WorksheetLayout, column_letters
 
 SHEET_ROWS = 1_048_576
@@ -226,7 +226,7 @@ def _cut_long_texts(
     """Cut texts to what a cell can hold, and say of which columns how many."""
     warnings = []
     for column in sheet.columns:
-        texts = frame.get_column(column.name)
+        texts = values_of(frame, column)
         # Bytes of UTF-8 are never fewer than characters of UTF-16.
         if texts.dtype != pl.String or (texts.str.len_bytes().max() or 0) <= CELL_CHARACTERS:  # type: ignore[operator]
             continue
@@ -258,7 +258,7 @@ def _widths(frame: pl.DataFrame, columns: tuple[Column, ...]) -> tuple[int, ...]
     for column in columns:
         widest: Any = 19
         if column.type is not FieldType.DATETIME:
-            lengths = sample.get_column(column.name).cast(pl.String).str.len_chars()
+            lengths = values_of(sample, column).cast(pl.String).str.len_chars()
             widest = lengths.max() or 0
         found.append(min(60, max(8, widest, len(column.name)) + 2))
     return tuple(found)

@@ -15,7 +15,7 @@ from export_pipelines.artifacts import Column, FieldType, Segment, Sheet
 from export_pipelines.errors import DataError
 from export_pipelines.formats.base import Encoded, Options, TextFormat
 from export_pipelines.formats.csv import TIME_FORMAT
-from export_pipelines.formats.text import joined_bytes, plainly_named
+from export_pipelines.formats.text import joined_bytes, plainly_named, values_of
 
 _ESCAPES = {
     **{chr(code): f"\\u{code:04x}" for code in range(0x20)},
@@ -128,7 +128,7 @@ def _checked_documents(frame: pl.DataFrame, sheet: Sheet) -> pl.DataFrame:
     for column in sheet.columns:
         if column.type not in (FieldType.JSON, FieldType.LIST):
             continue
-        texts = frame.get_column(column.name)
+        texts = values_of(frame, column)
         # Polars parses what it can, quickly; it also gives up on `null` and on huge numbers.
         doubtful = texts.filter(texts.is_not_null() & texts.str.json_path_match("$").is_null())
         if not all(map(_is_json, doubtful.unique())):
@@ -138,7 +138,8 @@ def _checked_documents(frame: pl.DataFrame, sheet: Sheet) -> pl.DataFrame:
             )
         if texts.str.contains(r"[\r\n]").any():
             # Inside its texts JSON escapes line breaks, so these only lay it out.
-            frame = frame.with_columns(texts.str.replace_all(r"\s*[\r\n]\s*", " "))
+            on_one_line = texts.str.replace_all(r"\s*[\r\n]\s*", " ")
+            frame = frame.with_columns(on_one_line.alias(column.name))
     return frame
 
 

@@ -8,6 +8,7 @@ from export_pipelines.artifacts import ExportPlan, FieldType, Part, Segment, She
 from export_pipelines.catalog.columns import spool_schema
 from export_pipelines.errors import DataError, one_of
 from export_pipelines.formats.base import Encoded, FileWriter, Format, Options
+from export_pipelines.formats.text import values_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,14 +39,16 @@ class ParquetFormat(Format[ParquetOptions]):
     ) -> Encoded:
         """Return the rows with lists as lists."""
         del segment, options
-        lists = [column.name for column in sheet.columns if column.type is FieldType.LIST]
+        lists = [column for column in sheet.columns if column.type is FieldType.LIST]
         try:
             decoded = frame.with_columns(
-                frame.get_column(name).str.json_decode(pl.List(pl.String)) for name in lists
+                values_of(frame, column).str.json_decode(pl.List(pl.String)).alias(column.name)
+                for column in lists
             )
         except pl.exceptions.ComputeError:
+            names = one_of([column.name for column in lists])
             raise DataError(
-                f"{sheet.resource_type}: a value of {one_of(lists)} is not a list of texts, which "
+                f"{sheet.resource_type}: a value of {names} is not a list of texts, which "
                 "Parquet needs: correct it, or leave the field out with exclude_fields."
             ) from None
         table = decoded.to_arrow(compat_level=pl.CompatLevel.oldest())

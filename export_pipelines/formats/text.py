@@ -23,6 +23,11 @@ def plainly_named(
     )
 
 
+def values_of(frame: pl.DataFrame, column: Column) -> pl.Series:
+    """Return a column's values, whatever its name may mean to Polars."""
+    return frame.get_column(column.name).alias("values")
+
+
 def joined_bytes(texts: pl.Series) -> "pa.Buffer | bytes":
     """Return all texts of a column, none of them null, one after the other in UTF-8."""
     array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
