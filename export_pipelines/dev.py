@@ -71,7 +71,7 @@ def _start(
 def _stop(servers: "list[subprocess.Popen[bytes]]") -> None:
     for server in servers:
         with suppress(ProcessLookupError):
-            server.send_signal(signal.SIGINT)
+            server.terminate()
     for server in servers:
         try:
             server.wait(_STOP_SECONDS)
@@ -84,6 +84,8 @@ def _stop_on_signals() -> None:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    # SIGINT too: a shell that starts this in the background has it ignored.
+    signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
 
 

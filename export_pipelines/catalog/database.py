@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 from sqlalchemy import URL, Connection, Engine, Index, Table, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from export_pipelines.catalog.adbc import ReadingConnection
@@ -39,8 +40,8 @@ def engine(url: str) -> Engine:
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed)
-    created = create_engine(parsed)
+        return create_engine(parsed, poolclass=NullPool)
+    created = create_engine(parsed, poolclass=NullPool)
     event.listen(created, "connect", _prepare_sqlite)
     return created
 
