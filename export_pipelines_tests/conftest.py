@@ -4,6 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import delete
 
 from export_pipelines.catalog.database import begin, create_schema
@@ -12,6 +13,16 @@ from export_pipelines.catalog.sample import generate
 from export_pipelines_tests.exports import Exporter
 from export_pipelines_tests.olist import FOLDER as OLIST
 from export_pipelines_tests.servers import PostgresServer, start_postgres
+
+# A machine at work on something else is no failure. CI tries the same examples each time: new ones
+# are found where somebody can look into them.
+settings.register_profile(
+    "project",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("project")
 
 collect_ignore = [] if OLIST.is_dir() else ["test_olist.py"]
 if collect_ignore and os.environ.get("CI"):

@@ -9,7 +9,7 @@ from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from sqlalchemy import URL, Connection, Engine, Index, Table, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
@@ -30,6 +30,9 @@ _BUSY_TIMEOUT_MS = 30_000
 _SQLITE_READING = (f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}", "PRAGMA query_only = ON")
 _POSTGRES_READING = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",)
 _CONNECT_SECONDS = "15"
+
+# SQLAlchemy 2.0, the last for Python 3.10, does not decode the name of the database.
+_NAMES_STAY_QUOTED = make_url("postgresql://host/%20").database == "%20"
 
 
 def engine(url: str) -> Engine:
@@ -227,7 +230,8 @@ def _parse(url: str) -> URL:
     if backend in ("postgres", "postgresql"):
         # Without a limit, a server that accepts but does not answer is waited for without end.
         query = {"connect_timeout": _CONNECT_SECONDS, **parsed.query}
-        return parsed.set(drivername="postgresql+psycopg2", query=query)
+        name = unquote(parsed.database or "") if _NAMES_STAY_QUOTED else parsed.database
+        return parsed.set(drivername="postgresql+psycopg2", query=query, database=name)
     if backend != "sqlite":
         raise CatalogUnavailable(
             f"{backend} databases are not supported: use sqlite:///... or postgresql://..."

@@ -1,7 +1,7 @@
 """JSON: an array of records, indented or one record a line, or JSON Lines.
 
-Records are put together as text, column by column, by Polars: as fast as its own NDJSON writer,
-and able to indent and to carry stored JSON documents through as they are.
+Records are put together as text, column by column, by Polars: half as fast as its own NDJSON
+writer, but able to indent and to carry stored JSON documents through as they are.
 """
 
 from collections.abc import Sequence

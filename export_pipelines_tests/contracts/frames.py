@@ -27,7 +27,6 @@ COLUMNS = tuple(Column(kind.value, kind) for kind in FieldType)
 _UTC = timezone.utc
 _AWKWARD = [
     *"\"',;|\t\r\n=+-@\\ _x",
-    "\0",
     "\x01",
     "\x1f",
     "\x7f",
@@ -36,8 +35,9 @@ _AWKWARD = [
     "\ufeff",
     "\uffff",
 ]
+# Not NUL: Postgres stores none, and the csv module of Python 3.10 reads none.
 TEXTS = st.one_of(
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12),
     st.lists(st.sampled_from([*_AWKWARD, "_x0041_", "👩‍👧", "é", "0", "1", "e5"]), max_size=6).map(
         "".join
     ),
