@@ -1,0 +1,59 @@
+"""The documentation names all that a user can choose or meet."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from export_pipelines.catalog.models import Base
+from export_pipelines.config import config_schema
+from export_pipelines.errors import ExportPipelinesError
+from export_pipelines.formats import FORMATS
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+
+
+def page(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def error_codes(kind: type[ExportPipelinesError] = ExportPipelinesError) -> Iterator[str]:
+    for narrower in kind.__subclasses__():
+        yield narrower.code
+        yield from error_codes(narrower)
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_every_field_and_compression_of_a_format(name: str) -> None:
+    text = page("exports")
+    for field in config_schema(FORMATS[name]):
+        assert f"`{field}`" in text
+    for compression in FORMATS[name].compressions:
+        assert f"`{compression}`" in text
+    assert f"export_{name}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["operations", "graphql"])
+def test_every_error_code(name: str) -> None:
+    assert [code for code in error_codes() if f"`{code}`" not in page(name)] == []
+
+
+def test_every_variable() -> None:
+    settings = (ROOT / "export_pipelines" / "settings.py").read_text(encoding="utf-8")
+    variables = set(re.findall(r'environ\.get\("(\w+)"\)', settings))
+    assert variables
+    assert [name for name in variables if name not in page("operations")] == []
+
+
+def test_the_number_of_tables() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"A catalogue of {len(Base.metadata.tables)} tables" in changes
+
+
+def test_links_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")]
+    for path in pages:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
