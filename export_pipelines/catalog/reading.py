@@ -240,4 +240,7 @@ def _explained(columns: Sequence[Column] = ()) -> Iterator[None]:
         mismatch = _MISMATCH.search(text)
         if mismatch and columns:
             raise _misfit(columns[int(mismatch[1])].name, mismatch[2]) from None
-        raise CatalogUnavailable(f"Reading from the database failed: {text}") from None
+        raise CatalogUnavailable(
+            "Reading from the database failed: check DATABASE_URL, and that the database is there "
+            f"and sound. It said: {text}"
+        ) from None
