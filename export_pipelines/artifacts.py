@@ -4,8 +4,8 @@ Everything here can be pickled and printed. Paths are absolute. Code that makes 
 files behind them is elsewhere: `spool`, `formats`, `compression`, `store`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -20,6 +20,8 @@ class FieldType(str, Enum):
     DATETIME = "datetime"
     JSON = "json"
     LIST = "list"
+    OBJECT = "object"
+    ARRAY = "array"
 
 
 @dataclass(frozen=True)
@@ -30,20 +32,42 @@ class Derivation:
         kind: `decimal` or `formatted`: an amount as a number or a text in whole units.
         cents: the column of minor units.
         currency: the column of the currency's code.
+        less: a column of minor units that is taken off first; empty for none.
     """
 
     kind: str
     cents: str
     currency: str
+    less: str = ""
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The columns it is computed from."""
+        return tuple(filter(None, (self.cents, self.currency, self.less)))
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of an export: its header, the type of its values and how it is computed."""
+    """One column of an export.
+
+    Attributes:
+        name: its header.
+        type: the type of its values.
+        derivation: how it is computed from stored columns; None if it is one of them.
+        source: the stored column it is; for an object one that is empty where there is none.
+        columns: the members of an object, or of each object of an array.
+    """
 
     name: str
     type: FieldType
     derivation: Derivation | None = None
+    source: str = ""
+    columns: tuple["Column", ...] = ()
+
+    @property
+    def stored(self) -> str:
+        """The name of the stored column it is."""
+        return self.source or self.name
 
 
 @dataclass(frozen=True)
@@ -58,6 +82,57 @@ class Statement:
     sql: str
     parameters: tuple[tuple[str, Any], ...] = ()
 
+    def having(self, **values: Any) -> "Statement":
+        """Return the statement with other values of some parameters."""
+        parameters = ((name, values.get(name, value)) for name, value in self.parameters)
+        return replace(self, parameters=tuple(parameters))
+
+
+class Joining(str, Enum):
+    """What becomes of records that are read beside those of a sheet."""
+
+    NESTED = "nested"
+    """Those of a record become an array in it."""
+
+    LINES = "lines"
+    """Each becomes a row, with the columns of its record repeated."""
+
+    PIVOTED = "pivoted"
+    """Each becomes a value of its record, in the column that it names."""
+
+
+@dataclass(frozen=True)
+class Related:
+    """Records that are read for each chunk of others, and joined to them.
+
+    Attributes:
+        name: the array they become, or the prefix of their columns.
+        joining: what becomes of them.
+        owner: the column of the others that they refer to.
+        reference: their column that refers to it.
+        order: their column that orders them, or that names a pivoted value's column.
+        read: the columns that are read.
+        stored: the columns that they add; for an array those of its objects.
+        statement: the SQL that reads those of the records from `FIRST_KEY` to `LAST_KEY`.
+        related: records that are joined to these first.
+        headers: the columns of pivoted values, by what `order` says.
+    """
+
+    name: str
+    joining: Joining
+    owner: str
+    reference: str
+    order: str
+    read: tuple[Column, ...]
+    stored: tuple[Column, ...]
+    statement: Statement
+    related: tuple["Related", ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+FIRST_KEY = "first_key"
+LAST_KEY = "last_key"
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -66,16 +141,70 @@ class Sheet:
     Attributes:
         resource_type: its name.
         columns: the columns that are written.
-        stored: the columns that are read, from which the others are derived.
-        statement: the SQL that reads them.
+        read: the columns that its SQL reads.
+        stored: the columns that are spooled, from which those written are derived.
+        statement: the SQL.
+        key: the column of the primary key, if there are related records.
+        related: what is read beside it, and joined to it.
+        skip_blanks: whether records have only the members that are not empty.
         records_count: how many records there are; None while they are not counted.
     """
 
     resource_type: str
     columns: tuple[Column, ...]
+    read: tuple[Column, ...]
     stored: tuple[Column, ...]
     statement: Statement
+    key: str = ""
+    related: tuple[Related, ...] = ()
+    skip_blanks: bool = False
     records_count: int | None = None
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether a record may be more than one row."""
+        return any(related.joining is Joining.LINES for related in self.related)
+
+
+@dataclass(frozen=True)
+class ExtensionField:
+    """A custom field of products, as the catalogue defines it."""
+
+    id: str
+    template: str
+    name: str
+    type: str
+
+    @property
+    def header(self) -> str:
+        """Its column: `template:care:material`."""
+        return f"template:{self.template}:{self.name}"
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What somebody asked to export. `config` says what each field means."""
+
+    format: str
+    resource_type: str = "products"
+    fields: Sequence[str] = ()
+    exclude_fields: Sequence[str] = ()
+    includes: Sequence[str] = ()
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    date_from: str = ""
+    date_to: str = ""
+    skip_ids: bool = False
+    skip_rel_ids: bool = False
+    skip_timestamps: bool = False
+    skip_blanks: bool = False
+    skip_amount_formats: bool = False
+    dry_data: bool = False
+    max_records: int | None = None
+    allow_empty: bool = False
+    max_rows_per_file: int | None = None
+    compression: str | None = None
+    file_name: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,23 +215,29 @@ class ExportPlan:
         run_id: the job's id, which names its folder in the export store.
         format: a registered format's name.
         options: the format's own options, complete and validated.
+        request: what was asked for.
         sheets: the resource type asked for, then any further sheets.
-        filters: the filters as they were asked for.
+        time_zone: of times in the request that do not say theirs.
+        extensions: the custom fields of products.
         max_rows_per_file: rows of one file, or None for one file however long.
         compression: `none`, `gzip`, `zstd` or `zip`.
         file_name: name of the files without number and extension.
         started_at: when the run began to work, ISO 8601 in UTC.
+        warnings: what was asked for and cannot be done, in sentences.
     """
 
     run_id: str
+    request: ExportRequest
     format: str
     options: Mapping[str, Any]
     sheets: tuple[Sheet, ...]
-    filters: Mapping[str, Any]
+    time_zone: str
+    extensions: tuple[ExtensionField, ...]
     max_rows_per_file: int | None
     compression: str
     file_name: str
     started_at: str
+    warnings: tuple[str, ...] = ()
 
     @property
     def resource_type(self) -> str:

@@ -5,14 +5,20 @@ the options are what the launchpad shows.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import dagster as dg
+from pydantic import ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from export_pipelines.errors import one_of
+from export_pipelines.artifacts import ExportRequest
+from export_pipelines.errors import RequestError, one_of, shown
 from export_pipelines.formats.base import Format
-from export_pipelines.planning import ExportRequest
+
+
+def _switch(description: str) -> dg.Field:
+    return dg.Field(bool, default_value=False, description=description)
+
 
 _SHARED: Mapping[str, dg.Field] = {
     "resource_type": dg.Field(
@@ -24,23 +30,53 @@ _SHARED: Mapping[str, dg.Field] = {
     "fields": dg.Field(
         [str],
         default_value=[],
-        description="Fields to export, in this order. Empty: all of them. "
+        description="Fields to export, in this order: name, relation.name, relation.* or *. "
+        "Empty: all of the resource type's own. "
         "`export-pipelines resource-types products` lists them.",
     ),
     "exclude_fields": dg.Field(
         [str],
         default_value=[],
-        description="Fields to leave out. A field cannot be in both lists.",
+        description="Fields to leave out, named the same way. A field cannot be in both lists.",
     ),
     "includes": dg.Field(
-        [str], default_value=[], description="Related resources to export with each record."
+        [str],
+        default_value=[],
+        description="Related resources to export with each record, with all of their fields unless "
+        "`fields` names some: line_items, line_items.line_item_options.",
     ),
     "filters": dg.Field(
         dg.Permissive(),  # type: ignore[no-untyped-call]
         default_value={},
-        description="Which records to export: all fields must have these values, such as "
-        "{is_active: true, supplier_id: '...'}. null stands for an empty field.",
+        description="Which records to export: all must hold. {name_cont: FW, status_in: [placed, "
+        "approved], customer_email_end: .com, is_active: true}. docs/selection.md has all 51 "
+        "matchers.",
     ),
+    "date_from": dg.Field(
+        str,
+        default_value="",
+        description="First day or time of the records, such as 2026-01-31 or "
+        "2026-01-31T09:00:00Z; without Z or an offset it is in the shop's time zone.",
+    ),
+    "date_to": dg.Field(
+        str,
+        default_value="",
+        description="Last day or time of the records, included: 2026-01-31 is until midnight.",
+    ),
+    "skip_ids": _switch("Leave out the records' own ids."),
+    "skip_rel_ids": _switch("Leave out ids of related resources: *_id fields, ids of included."),
+    "skip_timestamps": _switch("Leave out created_at and updated_at."),
+    "skip_blanks": _switch("Leave out what is empty in each record. JSON only."),
+    "skip_amount_formats": _switch("Amounts as *_cents only."),
+    "dry_data": _switch(
+        "All five of the above, for data that is imported again; blanks in JSON only."
+    ),
+    "max_records": dg.Field(
+        dg.Noneable(int),
+        default_value=None,
+        description="Refuse to export more records than this. null: no limit.",
+    ),
+    "allow_empty": _switch("Write files without records if none match, instead of failing."),
     "file_name": dg.Field(
         str,
         default_value="",
@@ -77,11 +113,28 @@ def config_schema(output_format: Format[Any]) -> dict[str, dg.Field]:
 
 
 def export_request(format_name: str, values: Mapping[str, Any]) -> ExportRequest:
-    """Return the request that a run config makes: what is not for all formats is an option."""
-    known = {*_SHARED, "max_rows_per_file", "compression"}
-    shared = {name: value for name, value in values.items() if name in known}
-    options = {name: value for name, value in values.items() if name not in known}
+    """Return the request that a run config makes: what is not for all formats is an option.
+
+    Raises:
+        RequestError: a value is of another type than its field.
+    """
+    shared = {name: value for name, value in values.items() if name in _KNOWN}
+    options = {name: value for name, value in values.items() if name not in _KNOWN}
+    try:
+        _TYPES.model_validate(shared)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = ".".join(map(str, problem["loc"]))
+        raise RequestError(f"{name}: {problem['msg']}, not {shown(problem['input'])}.") from None
     return ExportRequest(format=format_name, options=options, **shared)
+
+
+_TYPES = create_model(  # type: ignore[call-overload]
+    "Types",
+    __config__=ConfigDict(strict=True),
+    **{name: (kind, None) for name, kind in get_type_hints(ExportRequest).items()},
+)
+_KNOWN = {*_SHARED, "max_rows_per_file", "compression"}
 
 
 def _config_type(option: FieldInfo) -> Any:

@@ -2,10 +2,12 @@
 
     ExportPipelinesError
     ├── RequestError         the request asks for something that does not exist: correct it
-    │   └── NoRecords        nothing matches: loosen the filters, or fill the catalogue
+    │   ├── NoRecords        nothing matches: loosen the filters, or fill the catalogue
+    │   └── TooManyRecords   more match than are allowed: choose fewer, or raise the limit
     ├── DataError            a value cannot be written in this format: correct it or choose another
     ├── CatalogUnavailable   the database cannot be reached or has no tables: start or create it
     ├── StorageUnavailable   a disk is full, read-only or missing: make room or fix permissions
+    ├── TooManyExports       the organization has no room for another: wait for one to end
     └── Interrupted          somebody stopped it: start it again
 
 Each message is a sentence or two for the person who asked: what is wrong, where, what is allowed.
@@ -45,6 +47,12 @@ class NoRecords(RequestError):
     exit_code = 3
 
 
+class TooManyRecords(RequestError):
+    """More records match than an export may have."""
+
+    code = "too_many_records"
+
+
 class DataError(ExportPipelinesError):
     """The catalogue holds a value that cannot be written as asked."""
 
@@ -64,6 +72,13 @@ class StorageUnavailable(ExportPipelinesError):
 
     code = "storage_unavailable"
     exit_code = 5
+
+
+class TooManyExports(ExportPipelinesError):
+    """An organization has as many exports pending or running as it may have."""
+
+    code = "too_many_exports"
+    exit_code = 7
 
 
 class Interrupted(ExportPipelinesError):

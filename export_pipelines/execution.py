@@ -12,8 +12,12 @@ from uuid import uuid4
 import dagster as dg
 
 from export_pipelines import settings
+from export_pipelines.config import export_request
 from export_pipelines.definitions import defs
 from export_pipelines.errors import StorageUnavailable
+from export_pipelines.limits import ORGANIZATION_TAG, require_slot
+from export_pipelines.planning import count_records, plan_export
+from export_pipelines.resources import Catalog
 from export_pipelines.store import MANIFEST_NAME, read_manifest
 
 _POLL_SECONDS = 0.2
@@ -52,6 +56,27 @@ def open_instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
+def check_export(instance: dg.DagsterInstance, format_name: str, config: Mapping[str, Any]) -> None:
+    """Refuse an export that would fail, before there is a run of it.
+
+    Args:
+        instance: where runs are recorded.
+        format_name: a registered format.
+        config: the job's run config.
+
+    Raises:
+        RequestError: the request is wrong, or nothing or too much matches it.
+        TooManyExports: as many as are allowed are pending or running.
+        CatalogUnavailable: the database fails.
+    """
+    require_slot(instance, settings.organization())
+    request = export_request(format_name, config)
+    catalog = Catalog()
+    with catalog.snapshots() as (snapshot,):
+        plan = plan_export(request, snapshot, backend=catalog.backend, run_id="", started_at="")
+        count_records(plan, snapshot, catalog.backend)
+
+
 def run_export(
     instance: dg.DagsterInstance,
     format_name: str,
@@ -76,7 +101,7 @@ def run_export(
             run_config=dict(config),
             instance=instance,
             run_id=run_id,
-            tags=_REPOSITORY_TAG,
+            tags={**_REPOSITORY_TAG, ORGANIZATION_TAG: settings.organization()},
             raise_on_error=False,
         )
     run = instance.get_run_by_id(run_id) or result.dagster_run

@@ -3,11 +3,18 @@
 `EXPORT_PIPELINES_HOME`: the one folder for everything that is written, `data` here by default.
 `DATABASE_URL`: the catalogue, `shop.db` in that folder by default.
 `EXPORT_PIPELINES_LOG_LEVEL`: from which level a run's log goes to the console, INFO by default.
+`EXPORT_PIPELINES_ORGANIZATION`: whose exports these are, `default` by default.
+`EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS`: how many an organization may have at once, 10 by default.
+`EXPORT_PIPELINES_MAX_RECORDS`: most records of one export, no limit by default.
+`EXPORT_PIPELINES_TIME_ZONE`: the shop's, of times that do not say theirs; UTC by default.
 """
 
 import os
 from pathlib import Path
 
+from export_pipelines.errors import RequestError, shown
+
+_DIGITS = 19
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -40,3 +47,41 @@ def log_level() -> str:
     """Return the level from which a run's log goes to the console; INFO for an unknown one."""
     level = os.environ.get("EXPORT_PIPELINES_LOG_LEVEL", "").upper()
     return level if level in _LOG_LEVELS else "INFO"
+
+
+def organization() -> str:
+    """Return whose exports these are if a run does not say."""
+    return os.environ.get("EXPORT_PIPELINES_ORGANIZATION") or "default"
+
+
+def max_active_exports() -> int:
+    """Return how many exports an organization may have pending or running at once.
+
+    Raises:
+        RequestError: it is no whole number of 1 or more.
+    """
+    return _positive("EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS") or 10
+
+
+def max_records() -> int | None:
+    """Return the most records of one export, None for no limit.
+
+    Raises:
+        RequestError: it is no whole number of 1 or more.
+    """
+    return _positive("EXPORT_PIPELINES_MAX_RECORDS")
+
+
+def time_zone() -> str:
+    """Return the name of the shop's time zone, as it is given."""
+    return os.environ.get("EXPORT_PIPELINES_TIME_ZONE") or "UTC"
+
+
+def _positive(variable: str) -> int | None:
+    value = os.environ.get(variable)
+    if not value:
+        return None
+    limit = int(value) if value.isdecimal() and len(value) < _DIGITS else 0
+    if limit < 1:
+        raise RequestError(f"{variable} is {shown(value)}: set it to a whole number of 1 or more.")
+    return limit

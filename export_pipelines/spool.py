@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from export_pipelines.artifacts import ExportPlan, Part, Segment
+from export_pipelines.artifacts import ExportPlan, FieldType, Part, Segment
 from export_pipelines.concurrency import keep_freed_memory
 from export_pipelines.errors import RequestError
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 SEGMENT_ROWS = 25_000
 """Most rows of a segment; with the threads there are, this bounds memory."""
+
+NESTED_SEGMENT_ROWS = 5_000
+"""The same if a row holds arrays."""
 
 MAX_PARTS = 10_000
 """Most files of one export."""
@@ -44,7 +47,12 @@ class Source:
 
 def cut_rows(plan: ExportPlan) -> int:
     """Return the number of rows at every multiple of which a segment of the first sheet ends."""
-    return plan.max_rows_per_file or SEGMENT_ROWS
+    return plan.max_rows_per_file or _segment_rows(plan, 0)
+
+
+def _segment_rows(plan: ExportPlan, sheet: int) -> int:
+    nested = any(column.type is FieldType.ARRAY for column in plan.sheets[sheet].stored)
+    return NESTED_SEGMENT_ROWS if nested else SEGMENT_ROWS
 
 
 def spool(
@@ -85,7 +93,8 @@ def spool(
         nonlocal read
         limit = plan.max_rows_per_file if source.sheet == 0 else None
         row = source.first_row
-        for table in _segments(source, limit, section_rows):
+        rows = _segment_rows(plan, source.sheet)
+        for table in _segments(source, rows, limit, section_rows):
             if stopped.is_set():
                 break
             part = row // limit if limit else 0
@@ -152,14 +161,14 @@ def _check_parts(part: int) -> None:
 
 
 def _segments(
-    source: Source, part_rows: int | None, section_rows: int | None
+    source: Source, segment_rows: int, part_rows: int | None, section_rows: int | None
 ) -> "Iterator[pa.Table]":
-    """Cut batches into tables of at most SEGMENT_ROWS that cross no part and no section."""
+    """Cut batches into tables of at most `segment_rows` that cross no part and no section."""
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []
     rows, done = 0, source.first_row
-    room = _room(done, part_rows, section_rows)
+    room = _room(done, segment_rows, part_rows, section_rows)
     for batch in source.batches:
         start = 0
         while start < batch.num_rows:
@@ -171,14 +180,14 @@ def _segments(
                 yield pa.Table.from_batches(held)
                 done += rows
                 held, rows = [], 0
-                room = _room(done, part_rows, section_rows)
+                room = _room(done, segment_rows, part_rows, section_rows)
     if held:
         yield pa.Table.from_batches(held)
 
 
-def _room(done: int, part_rows: int | None, section_rows: int | None) -> int:
+def _room(done: int, segment_rows: int, part_rows: int | None, section_rows: int | None) -> int:
     in_part = done % part_rows if part_rows else done
-    room = SEGMENT_ROWS - in_part % SEGMENT_ROWS
+    room = segment_rows - in_part % segment_rows
     if part_rows:
         room = min(room, part_rows - in_part)
     if section_rows:

@@ -13,9 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export_pipelines.artifacts import ExportPlan, StagedFile
+from export_pipelines.artifacts import Column, ExportPlan, ExportRequest, StagedFile
 
 MANIFEST_NAME = "manifest.json"
+
+_SAID = (
+    "date_from",
+    "date_to",
+    "includes",
+    "skip_ids",
+    "skip_rel_ids",
+    "skip_timestamps",
+    "skip_blanks",
+    "skip_amount_formats",
+    "dry_data",
+)
 
 
 @dataclass(frozen=True)
@@ -83,13 +95,11 @@ def manifest_content(
         "resource_type": plan.resource_type,
         "format": plan.format,
         "options": dict(plan.options),
-        "filters": dict(plan.filters),
+        **_selection(plan.request),
         "compression": plan.compression,
         "max_rows_per_file": plan.max_rows_per_file,
         "records_count": plan.records_count,
-        "columns": [
-            {"name": column.name, "type": column.type.value} for column in plan.sheets[0].columns
-        ],
+        "columns": _columns(plan.sheets[0].columns),
         "sheets": [
             {"resource_type": sheet.resource_type, "records_count": sheet.records_count}
             for sheet in plan.sheets
@@ -98,10 +108,31 @@ def manifest_content(
             {"name": file.name, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256}
             for file in files
         ],
-        "warnings": [f"{file.name}: {warning}" for file in files for warning in file.warnings],
+        "warnings": [
+            *plan.warnings,
+            *(f"{file.name}: {warning}" for file in files for warning in file.warnings),
+        ],
         "started_at": plan.started_at,
         "finished_at": finished_at,
     }
+
+
+def _selection(request: ExportRequest) -> dict[str, Any]:
+    """Return what the request says about records and fields, as far as it says something."""
+    said = {name: getattr(request, name) for name in _SAID}
+    return {"filters": dict(request.filters)} | {
+        name: list(value) if isinstance(value, (list, tuple)) else value
+        for name, value in said.items()
+        if value
+    }
+
+
+def _columns(columns: Sequence[Column]) -> list[dict[str, Any]]:
+    return [
+        {"name": column.name, "type": column.type.value}
+        | ({"columns": _columns(column.columns)} if column.columns else {})
+        for column in columns
+    ]
 
 
 def _put(source: Path, target: Path) -> None:

@@ -85,7 +85,9 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EXPORT_PIPELINES_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("EXPORT_PIPELINES_LOG_LEVEL", "CRITICAL")
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
-    monkeypatch.delenv("DATABASE_URL", raising=False)
+    for name in ("DATABASE_URL", "EXPORT_PIPELINES_ORGANIZATION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS", raising=False)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from export_pipelines.errors import (
     NoRecords,
     RequestError,
     StorageUnavailable,
+    TooManyExports,
     one_of,
     shown,
     storage_error,
@@ -25,6 +26,7 @@ def test_codes_and_exit_codes_are_stable() -> None:
         DataError,
         CatalogUnavailable,
         StorageUnavailable,
+        TooManyExports,
         Interrupted,
     )
     assert {kind.code: kind.exit_code for kind in kinds} == {
@@ -34,6 +36,7 @@ def test_codes_and_exit_codes_are_stable() -> None:
         "catalog_unavailable": 4,
         "storage_unavailable": 5,
         "data_invalid": 6,
+        "too_many_exports": 7,
         "interrupted": 130,
     }
     assert all(issubclass(kind, ExportPipelinesError) for kind in kinds)

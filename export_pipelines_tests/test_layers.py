@@ -18,11 +18,11 @@ LAYERS = [
     {"spool", "compression"},
     {"formats", "archive"},
     {"catalog"},
-    {"progress", "settings", "concurrency", "errors", "artifacts"},
+    {"progress", "settings", "concurrency", "errors", "artifacts", "limits"},
 ]
 """From the top: a module imports from its own layer and from those below."""
 
-BESIDE = {"cli", "execution", "dev", "__main__"}
+BESIDE = {"cli", "execution", "dev", "coordinator", "__main__"}
 """Beside `definitions`: they may import everything, and only each other imports them."""
 
 

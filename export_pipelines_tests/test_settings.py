@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from export_pipelines import settings
+from export_pipelines.errors import RequestError
 
 
 def test_everything_is_below_the_home_folder(
@@ -45,3 +46,31 @@ def test_an_unknown_log_level_stops_nothing(
 ) -> None:
     monkeypatch.setenv("EXPORT_PIPELINES_LOG_LEVEL", value)
     assert settings.log_level() == level
+
+
+def test_the_organization_is_that_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.organization() == "default"
+    monkeypatch.setenv("EXPORT_PIPELINES_ORGANIZATION", "")
+    assert settings.organization() == "default"
+    monkeypatch.setenv("EXPORT_PIPELINES_ORGANIZATION", "acme")
+    assert settings.organization() == "acme"
+
+
+@pytest.mark.parametrize(("value", "limit"), [(None, 10), ("", 10), ("1", 1), ("250", 250)])
+def test_ten_exports_at_once_unless_a_variable_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, limit: int
+) -> None:
+    if value is not None:
+        monkeypatch.setenv("EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS", value)
+    assert settings.max_active_exports() == limit
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "2.5", "ten", " ", "1e3", "x" * 5_000])
+def test_a_limit_that_is_no_whole_number_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS", value)
+    with pytest.raises(RequestError, match=r"set it to a whole number of 1 or more\.$") as refused:
+        settings.max_active_exports()
+    assert str(refused.value).startswith("EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS is '")
+    assert len(str(refused.value)) < 250

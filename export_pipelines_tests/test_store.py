@@ -16,6 +16,7 @@ import pytest
 from export_pipelines.artifacts import (
     Column,
     ExportPlan,
+    ExportRequest,
     FieldType,
     Sheet,
     StagedFile,
@@ -32,16 +33,29 @@ PLAN = ExportPlan(
             "products",
             (Column("id", FieldType.STRING), Column("price", FieldType.NUMBER)),
             (),
+            (),
             Statement("SELECT 1", (("p", "bound"),)),
-            3,
+            records_count=3,
         ),
-        Sheet("suppliers", (Column("id", FieldType.STRING),), (), Statement("SELECT 2"), 7),
+        Sheet(
+            "suppliers",
+            (Column("id", FieldType.STRING),),
+            (),
+            (),
+            Statement("SELECT 2"),
+            records_count=7,
+        ),
     ),
-    filters={"name": "naïve"},
+    request=ExportRequest(
+        "csv", filters={"name": "naïve"}, includes=["supplier"], skip_ids=True, date_to="2026-01-30"
+    ),
+    time_zone="UTC",
+    extensions=(),
     max_rows_per_file=2,
     compression="gzip",
     file_name="products",
     started_at="2026-01-31T09:00:00.000Z",
+    warnings=("One level only.",),
 )
 FINISHED = "2026-01-31T09:00:01.500Z"
 
@@ -112,6 +126,9 @@ def test_the_manifest_says_everything(tmp_path: Path) -> None:
         "format": "csv",
         "options": {"utf8_bom": True, "delimiter": ","},
         "filters": {"name": "naïve"},
+        "date_to": "2026-01-30",
+        "includes": ["supplier"],
+        "skip_ids": True,
         "compression": "gzip",
         "max_rows_per_file": 2,
         "records_count": 3,
@@ -124,7 +141,7 @@ def test_the_manifest_says_everything(tmp_path: Path) -> None:
             {"name": file.name, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256}
             for file in files
         ],
-        "warnings": [f"{file.name}: odd value" for file in files],
+        "warnings": ["One level only.", *(f"{file.name}: odd value" for file in files)],
         "started_at": "2026-01-31T09:00:00.000Z",
         "finished_at": "2026-01-31T09:00:01.500Z",
     }

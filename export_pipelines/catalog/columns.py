@@ -11,14 +11,27 @@ from export_pipelines.catalog.currencies import decimal_amount, formatted_amount
 if TYPE_CHECKING:
     import pyarrow as pa
 
+NESTING = (FieldType.OBJECT, FieldType.ARRAY)
+"""Types of columns that hold other columns."""
+
 
 def spool_schema(columns: Sequence[Column]) -> "pa.Schema":
     """Return the Arrow schema in which rows travel, whatever database they come from.
 
-    Times are UTC milliseconds; JSON documents and lists are JSON texts.
+    Times are UTC milliseconds; JSON documents and lists are JSON texts; objects are structs, and
+    arrays lists of them.
     """
     import pyarrow as pa
 
+    return pa.schema([pa.field(column.name, _arrow_type(column)) for column in columns])
+
+
+def _arrow_type(column: Column) -> "pa.DataType":
+    import pyarrow as pa
+
+    if column.type in NESTING:
+        members = pa.struct([(each.name, _arrow_type(each)) for each in column.columns])
+        return pa.large_list(members) if column.type is FieldType.ARRAY else members
     types = {
         FieldType.STRING: pa.string(),
         FieldType.INTEGER: pa.int64(),
@@ -28,20 +41,74 @@ def spool_schema(columns: Sequence[Column]) -> "pa.Schema":
         FieldType.JSON: pa.string(),
         FieldType.LIST: pa.string(),
     }
-    return pa.schema([pa.field(column.name, types[column.type]) for column in columns])
+    return types[column.type]
 
 
 def written_frame(table: "pa.Table", sheet: Sheet) -> pl.DataFrame:
-    """Return rows with the columns of a sheet, in their order, from those that were read."""
+    """Return rows with the columns of a sheet, in their order, from those that were spooled."""
     frame = pl.DataFrame(table)
-    if sheet.columns == sheet.stored:
-        return frame
-    return frame.select(_expression(column).alias(column.name) for column in sheet.columns)
+    return frame if sheet.columns == sheet.stored else written_columns(frame, sheet.columns)
+
+
+def written_columns(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
+    """Return the columns to write, from the stored ones."""
+    plain = [column for column in columns if column.type not in NESTING]
+    found = frame.select(_expression(column).alias(column.name) for column in plain)
+    nested = [_nested(frame, column) for column in columns if column.type in NESTING]
+    if not nested:
+        return found
+    return found.with_columns(nested).select([column.name for column in columns])
+
+
+def members(values: pl.Series) -> pl.DataFrame:
+    """Return the objects of a column of objects or arrays, one after the other, as rows."""
+    objects = values.explode(empty_as_null=False) if values.dtype == pl.List else values
+    return objects.struct.unnest()
+
+
+def _nested(frame: pl.DataFrame, column: Column) -> pl.Series:
+    """Return a column of objects, or of arrays of them, with the members to write."""
+    if column.type is FieldType.OBJECT:
+        return (
+            written_columns(frame, column.columns)
+            .select(
+                pl.when(frame.get_column(column.stored).is_not_null())
+                .then(pl.struct(pl.all()))
+                .alias(column.name)
+            )
+            .to_series()
+        )
+    values = frame.get_column(column.stored)
+    objects = written_columns(members(values), column.columns)
+    return regrouped(objects.to_struct(column.name), values)
+
+
+def regrouped(objects: pl.Series, values: pl.Series) -> pl.Series:
+    """Return as many objects together as each array has, in the same order.
+
+    Args:
+        objects: what became of each object.
+        values: the arrays that they come from, none of them null.
+    """
+    lengths = values.list.len().cast(pl.Int64)
+    return lists_of(objects, pl.concat([pl.Series([0]), lengths.cum_sum()]))
+
+
+def lists_of(objects: pl.Series, starts: pl.Series) -> pl.Series:
+    """Return a list of each run of objects; `starts` has where each begins, and the end."""
+    import pyarrow as pa
+
+    flat = objects.to_arrow(compat_level=pl.CompatLevel.oldest())
+    offsets = starts.cast(pl.Int64).to_arrow()
+    return pl.Series(objects.name, pa.LargeListArray.from_arrays(offsets, flat))
 
 
 def _expression(column: Column) -> pl.Expr:
     derivation = column.derivation
     if derivation is None:
-        return pl.col(column.name)
+        return pl.col(column.stored)
     derive = {"decimal": decimal_amount, "formatted": formatted_amount}[derivation.kind]
-    return derive(pl.col(derivation.cents), pl.col(derivation.currency))
+    cents = pl.col(derivation.cents)
+    if derivation.less:
+        cents = cents - pl.col(derivation.less)
+    return derive(cents, pl.col(derivation.currency))

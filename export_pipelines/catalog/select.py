@@ -1,18 +1,20 @@
-"""From a request's names to SQL: which columns, which rows, in which order."""
+"""SQL of an export: which columns, which rows, in which order, and what is related to them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Dialect, Select, String, select
+from sqlalchemy import ColumnElement, Dialect, Select, String, bindparam, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql.base import PGCompiler, PGDialect
 from sqlalchemy.types import TypeEngine
 
-from export_pipelines.artifacts import Statement
-from export_pipelines.catalog.entities import Entity, Field
+from export_pipelines.artifacts import FIRST_KEY, LAST_KEY, Statement
+from export_pipelines.catalog.entities import Entity, Relation
+from export_pipelines.catalog.joins import Joins, listed
+from export_pipelines.catalog.models.pim import ProductExtensionValue
+from export_pipelines.catalog.models.types import Key
 from export_pipelines.catalog.predicates import All
-from export_pipelines.errors import RequestError, one_of
 
 SETTING_PREFIX = "export_pipelines"
 """Namespace of the Postgres session settings that carry a statement's parameters."""
@@ -26,67 +28,102 @@ class KeyRange:
     end: str | None
 
 
-def choose_fields(
-    entity: Entity, fields: Sequence[str] = (), exclude_fields: Sequence[str] = ()
-) -> tuple[Field, ...]:
-    """Return the fields of an export in the order asked for; all of them if none are named.
-
-    Raises:
-        RequestError: a field does not exist, is named twice or both chosen and excluded, or none
-            is left.
-    """
-    for name in exclude_fields:
-        entity.field(name, "exclude_fields")
-    chosen = [entity.field(name, "fields") for name in fields or entity.fields]
-    both = sorted({name for name in fields if name in exclude_fields})
-    if both:
-        raise RequestError(
-            f"{one_of(both)} cannot be in both fields and exclude_fields: keep one of the two."
-        )
-    twice = sorted({name for name in fields if fields.count(name) > 1})
-    if twice:
-        raise RequestError(f"fields names {one_of(twice)} more than once: name each field once.")
-    kept = tuple(found for found in chosen if found.name not in exclude_fields)
-    if not kept:
-        raise RequestError(
-            f"exclude_fields leaves no field of {entity.name} to export: exclude fewer."
-        )
-    return kept
-
-
-def stored_fields(entity: Entity, fields: Sequence[Field]) -> tuple[Field, ...]:
-    """Return the fields that must be read for `fields`: derived ones give way to their sources."""
-    names: dict[str, None] = {}
-    for found in fields:
-        derived = found.derivation
-        names.update(dict.fromkeys((derived.cents, derived.currency) if derived else (found.name,)))
-    return tuple(entity.fields[name] for name in names)
-
-
 def build_select(
-    entity: Entity, fields: Sequence[Field], predicate: All, keys: KeyRange | None = None
+    entity: Entity, stored: Sequence[str], predicate: All, keys: KeyRange | None = None
 ) -> Select[Any]:
     """Return the statement that yields an export's rows in the order of their primary key.
 
     Args:
         entity: the resource type.
-        fields: stored fields.
+        stored: stored columns, such as `email` and `customer.email`.
         predicate: which rows.
         keys: of these, only rows with a key in the range.
     """
-    columns = [entity.table.c[found.name] for found in fields]
-    chosen = select(*columns).order_by(entity.key)
-    chosen = chosen.where(*(condition.sql() for condition in predicate.conditions))
+    joins = Joins(entity)
+    conditions = [condition.sql(joins) for condition in predicate.conditions]
     if keys and keys.first is not None:
-        chosen = chosen.where(entity.key >= keys.first)
+        conditions.append(entity.key >= keys.first)
     if keys and keys.end is not None:
-        chosen = chosen.where(entity.key < keys.end)
-    return chosen
+        conditions.append(entity.key < keys.end)
+    return _select(joins, stored, conditions).order_by(entity.key)
 
 
 def build_key_at(entity: Entity, predicate: All, row: int) -> Select[Any]:
     """Return the statement that yields the key of one row of an export, counted from 0."""
-    return build_select(entity, [entity.fields[entity.key.name]], predicate).offset(row).limit(1)
+    return build_select(entity, [entity.key.name], predicate).offset(row).limit(1)
+
+
+class Owners:
+    """The records of a chunk, for the statements that read what is related to them.
+
+    The chunk is all records of an export from the parameter `FIRST_KEY` to `LAST_KEY`.
+    """
+
+    def __init__(self, entity: Entity, predicate: All) -> None:
+        """Begin with the resource type that is exported."""
+        self.entity = entity
+        self._predicate = predicate
+
+    def values(self, source: str) -> Select[Any]:
+        """Return the statement that yields a stored column of the records."""
+        joins = Joins(self.entity, self.entity.table.alias())
+        # It stands in a condition of a statement that may read the same tables.
+        return _select(joins, [source], self._conditions(joins)).correlate(None)
+
+    def select(self, stored: Sequence[str]) -> Select[Any]:
+        """Return the statement that yields stored columns of the records, in any order."""
+        joins = Joins(self.entity)
+        return _select(joins, stored, self._conditions(joins))
+
+    def related(self, path: Sequence[str], relation: Relation) -> "Owners":
+        """Return the records of a multiple relation.
+
+        Args:
+            path: the singular relations from these records to those that have the relation.
+            relation: the relation.
+        """
+        return _RelatedOwners(self, path, relation)
+
+    def _conditions(self, joins: Joins) -> "list[ColumnElement[bool]]":
+        key = joins.table.c[self.entity.key.name]
+        first, last = (bindparam(name, type_=Key, value="") for name in (FIRST_KEY, LAST_KEY))
+        return [*(each.sql(joins) for each in self._predicate.conditions), key.between(first, last)]
+
+
+class _RelatedOwners(Owners):
+    def __init__(self, owners: Owners, path: Sequence[str], relation: Relation) -> None:
+        owner = owners.entity
+        for name in path:
+            owner = owner.related(name)
+        super().__init__(owner.related(relation.name), All())
+        self._owners = owners
+        (self._step,) = relation.steps
+        self._owner = "".join(f"{name}." for name in path) + self._step.local
+
+    def _conditions(self, joins: Joins) -> "list[ColumnElement[bool]]":
+        keys = self._owners.values(self._owner)
+        return [joins.table.c[self._step.remote].in_(keys)]
+
+
+def build_extension_values(owners: Owners, fields: Sequence[str]) -> Select[Any]:
+    """Return the statement that yields product, field and value of custom fields.
+
+    Args:
+        owners: the products.
+        fields: ids of the custom fields.
+    """
+    values = ProductExtensionValue.__table__
+    return select(values.c.product_id, values.c.field_id, values.c.value).where(
+        values.c.product_id.in_(owners.values("id")),
+        values.c.field_id.in_(listed(values.c.field_id, fields)),
+    )
+
+
+def _select(
+    joins: Joins, stored: Sequence[str], conditions: "Sequence[ColumnElement[bool]]"
+) -> Select[Any]:
+    columns = [joins.value(name) for name in stored]
+    return select(*columns).select_from(joins.source).where(*conditions)
 
 
 def compile_select(statement: Select[Any], backend: str) -> Statement:
@@ -128,6 +165,7 @@ class _SettingsCompiler(PGCompiler):
 
 class _SettingsDialect(PGDialect):
     statement_compiler = _SettingsCompiler
+    _backslash_escapes = False  # as servers have it: standard_conforming_strings is on
     supports_statement_cache = False
 
 

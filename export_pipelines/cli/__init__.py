@@ -6,9 +6,9 @@ import click
 
 from export_pipelines import settings
 from export_pipelines.catalog.entities import ENTITIES, entity
+from export_pipelines.cli.description import describe
 from export_pipelines.cli.export import export, export_and_report
 from export_pipelines.cli.terminal import exit_codes, make_sample
-from export_pipelines.errors import one_of
 
 _EPILOG = """
 \b
@@ -19,7 +19,8 @@ DATABASE_URL: sqlite:///path/shop.db or postgresql://user:password@host/name.
 \b
 Exit codes: 0 done; 2 the request is wrong; 3 nothing to export;
 4 the database cannot be read; 5 files cannot be written;
-6 a value does not fit the format; 130 interrupted; 1 anything else.
+6 a value does not fit the format; 7 too many exports at once;
+130 interrupted; 1 anything else.
 """
 
 
@@ -31,9 +32,10 @@ def main() -> None:
     \b
     export-pipelines sample                     make a sample shop
     export-pipelines resource-types             what can be exported
-    export-pipelines resource-types products    its fields
+    export-pipelines resource-types products    its fields, relations and matchers
     export-pipelines export csv products        export it
-    export-pipelines export excel products --filter is_active=true --field sku
+    export-pipelines export excel products --filter name_cont=FW --field sku
+    export-pipelines export json orders --include line_items --date-from 2026-01-01
     export-pipelines dev                        web UI, schedules and GraphQL
     """
 
@@ -70,17 +72,13 @@ def run(products: int) -> None:
 @main.command("resource-types")
 @click.argument("name", required=False)
 def resource_types(name: str | None) -> None:
-    """Lists what can be exported, or one resource type's fields."""
+    """Lists what can be exported; of one resource type fields, includes, relations, matchers."""
     with exit_codes():
         if name is None:
             for known in ENTITIES.values():
                 click.echo(f"{known.name:<26} {known.description}")
             return
-        for found in entity(name).fields.values():
-            values = f"one of {one_of(found.values)}" if found.values else ""
-            always = "" if found.nullable else "never empty"
-            notes = "; ".join(note for note in (found.description, values, always) if note)
-            click.echo(f"{found.name:<34} {found.type.value:<9} {notes}".rstrip())
+        describe(entity(name))
 
 
 @main.command()

@@ -17,6 +17,15 @@ from export_pipelines.formats import FORMATS
 from export_pipelines.formats.base import Format
 
 _LISTED_FILES = 10
+_SWITCHES = {
+    "skip-ids": "Leave out the records' own ids.",
+    "skip-rel-ids": "Leave out the ids of related resources.",
+    "skip-timestamps": "Leave out created_at and updated_at.",
+    "skip-blanks": "Leave out what is empty in each record; JSON only.",
+    "skip-amount-formats": "Amounts as *_cents only.",
+    "dry-data": "All five of these; blanks in JSON only.",
+    "allow-empty": "Write files without records if none match.",
+}
 
 
 @click.group()
@@ -30,10 +39,11 @@ def export_and_report(
     """Export in this process, say what was written, and exit with a code if it failed."""
     if not os.environ.get("EXPORT_PIPELINES_LOG_LEVEL"):
         os.environ["EXPORT_PIPELINES_LOG_LEVEL"] = "CRITICAL"
-    from export_pipelines.execution import open_instance, run_export
+    from export_pipelines.execution import check_export, open_instance, run_export
 
     began = time.monotonic()
     with open_instance() as instance, progress_bar() as show:
+        check_export(instance, format_name, config)
         run, manifest = run_export(instance, format_name, config, show)
     if manifest is None:
         unexplained = f"The export failed unexpectedly: see run {run.run_id} in the web UI."
@@ -95,18 +105,46 @@ def _shared_options(output_format: Format[Any]) -> list[click.Option]:
         click.Option(
             ["--field", "fields"],
             multiple=True,
-            help="A field to export; again for more, in this order. Default: all.",
+            metavar="NAME",
+            help="A field to export: name, relation.name, relation.* or *; again for more, in this "
+            "order. Default: all of its own.",
         ),
         click.Option(
             ["--exclude-field", "exclude_fields"],
             multiple=True,
+            metavar="NAME",
             help="A field to leave out; again for more.",
+        ),
+        click.Option(
+            ["--include", "includes"],
+            multiple=True,
+            metavar="RELATION",
+            help="Related resources to export too, such as line_items.line_item_options; "
+            "again for more.",
         ),
         click.Option(
             ["--filter", "filters"],
             multiple=True,
-            metavar="FIELD=VALUE",
-            help="Only records with this value; again for more. FIELD=null: an empty field.",
+            metavar="PREDICATE=VALUE",
+            help="Only records for which this holds, such as name_cont=FW, is_active=true or "
+            "status_in=placed,approved; again for more, which must hold too. NAME=null: an empty "
+            "field.",
+        ),
+        click.Option(
+            ["--date-from"],
+            metavar="DAY|TIME",
+            help="Only records from this day or time on, in the shop's time zone.",
+        ),
+        click.Option(
+            ["--date-to"],
+            metavar="DAY|TIME",
+            help="Only records until this day or time, all of which is included.",
+        ),
+        *(click.Option([f"--{name}"], is_flag=True, help=text) for name, text in _SWITCHES.items()),
+        click.Option(
+            ["--max-records"],
+            type=click.IntRange(min=1),
+            help="Refuse to export more records than this.",
         ),
         click.Option(
             ["--max-rows-per-file"],
@@ -143,10 +181,11 @@ def _option(name: str, found: FieldInfo) -> click.Option:
 def _run_config(resource_type: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the run config of what was given; what was not is left to its default."""
     config: dict[str, Any] = {"resource_type": resource_type}
+    switches = {name.replace("-", "_") for name in _SWITCHES}
     for name, value in values.items():
         if name == "filters":
             config[name] = _filters(value)
-        elif value not in (None, ()):
+        elif value not in (None, ()) and (value is not False or name not in switches):
             config[name] = list(value) if isinstance(value, tuple) else value
     return config
 

@@ -65,6 +65,12 @@ class Format(ABC, Generic[OptionsT]):
     compresses_itself: ClassVar[bool] = False
     """Whether the compression is inside the file, so that its name does not change."""
 
+    nests: ClassVar[bool] = False
+    """Whether related resources are objects and arrays in a record; otherwise they are columns."""
+
+    skips_blanks: ClassVar[bool] = False
+    """Whether each record may have only the members that are not empty."""
+
     section_rows: ClassVar[int | None] = None
     """A file is made of sections of at most this many rows; no segment crosses them."""
 

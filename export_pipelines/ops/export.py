@@ -21,14 +21,16 @@ from export_pipelines.ops.reporting import (
     progress,
     publish_tags,
     rate,
+    require_own_slot,
     spooled_bytes,
     sql_metadata,
 )
 from export_pipelines.planning import (
+    connection_count,
+    count_again,
     count_records,
     plan_export,
     plan_sources,
-    reader_count,
     require_records,
 )
 from export_pipelines.resources import Catalog, ExportStore, Staging
@@ -47,10 +49,11 @@ class QueryConfig(dg.Config):
 @dg.op(tags={"dagster/kind/sql": ""})
 def query(context: dg.OpExecutionContext, config: QueryConfig, catalog: Catalog) -> ExportPlan:
     """Resolves resource type and fields into SQL, and refuses what does not exist."""
-    with explained(context):
+    with explained(context), catalog.snapshots() as (snapshot,):
+        require_own_slot(context)
         request = export_request(config.format, config.request)
         plan = plan_export(
-            request, backend=catalog.backend, run_id=context.run_id, started_at=now()
+            request, snapshot, backend=catalog.backend, run_id=context.run_id, started_at=now()
         )
     publish_tags(context, {"export/resource_type": plan.resource_type})
     columns = [column.name for column in plan.sheets[0].columns]
@@ -84,11 +87,21 @@ def chunk(
     began = time.monotonic()
     report = progress(context, "chunk", plan.records_count)
     rows_of = FORMATS[plan.format].section_rows
-    readers = reader_count(plan)
-    with explained(context, remove=folder), catalog.snapshots(readers) as snapshots:
+    connections = connection_count(plan)
+    with explained(context, remove=folder), catalog.snapshots(connections) as snapshots:
         lanes = plan_sources(plan, snapshots, catalog.backend)
-        parts = spool(plan, lanes, folder, section_rows=rows_of, on_rows=report.report)
-        plan = require_records(counted(plan, parts))
+        lines = plan.sheets[0].has_lines
+        # How many rows lines make of the records is known only when they are read.
+        most = max(0, plan.records_count - 1) if lines else plan.records_count
+        parts = spool(
+            plan,
+            lanes,
+            folder,
+            section_rows=rows_of,
+            on_rows=lambda rows: report.report(min(rows, most)),
+        )
+        plan = count_again(plan, snapshots[0], catalog.backend) if lines else counted(plan, parts)
+        require_records(plan)
     publish_tags(context, {"export/records_count": str(plan.records_count)})
     rows = sum(sheet.records_count or 0 for sheet in plan.sheets)
     counts = {"parts": len(parts), "bytes": spooled_bytes(parts), **rate(rows, began)}

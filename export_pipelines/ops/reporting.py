@@ -1,5 +1,6 @@
 """What ops say about themselves: tags, metadata, progress, and failures in one sentence."""
 
+import json
 import math
 import shutil
 import time
@@ -14,6 +15,7 @@ import dagster as dg
 from export_pipelines.artifacts import ExportPlan, Part, StagedFile
 from export_pipelines.catalog.columns import written_frame
 from export_pipelines.errors import ExportPipelinesError, Interrupted, storage_error
+from export_pipelines.limits import organization_of, require_slot
 from export_pipelines.progress import Progress
 from export_pipelines.spool import read_segment
 
@@ -60,6 +62,17 @@ def publish_tags(context: dg.OpExecutionContext, tags: Mapping[str, str]) -> Non
     """
     with suppress(dg.DagsterRunNotFoundError):
         context.instance.add_run_tags(context.run_id, dict(tags))
+
+
+def require_own_slot(context: dg.OpExecutionContext) -> None:
+    """Refuse a run for which its organization has no room; an op called as a function has no run.
+
+    Raises:
+        TooManyExports: as many as are allowed were pending or running before it.
+    """
+    run = context.instance.get_run_by_id(context.run_id)
+    if run:
+        require_slot(context.instance, organization_of(run), run=run)
 
 
 def progress(context: dg.OpExecutionContext, stage: str, total: int) -> Progress:
@@ -117,6 +130,8 @@ def preview(plan: ExportPlan, parts: Sequence[Part]) -> dg.TableMetadataValue:
 def _cell(value: Any) -> Any:
     if isinstance(value, (datetime, date)):
         return value.isoformat()
+    if isinstance(value, (dict, list)):
+        value = json.dumps(value, default=str, ensure_ascii=False)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return _shortened(value, _PREVIEW_CHARACTERS) if isinstance(value, str) else value

@@ -2,11 +2,13 @@ import pytest
 from sqlalchemy.orm import configure_mappers
 
 from export_pipelines.artifacts import Derivation, FieldType
-from export_pipelines.catalog.entities import ENTITIES, Entity, FieldRole, entity
+from export_pipelines.catalog.entities import ENTITIES, TABLES, Entity, FieldRole, entity
+from export_pipelines.catalog.joins import Joins
+from export_pipelines.catalog.listings import LISTINGS
 from export_pipelines.catalog.models import Base
 from export_pipelines.errors import RequestError
 
-ALL = pytest.mark.parametrize("known", ENTITIES.values(), ids=list(ENTITIES))
+ALL = pytest.mark.parametrize("known", TABLES.values(), ids=list(TABLES))
 
 
 def expected_fields(known: Entity) -> list[str]:
@@ -27,12 +29,14 @@ def test_every_table_with_a_key_is_a_resource_type() -> None:
         for mapper in Base.registry.mappers
         if "id" in mapper.local_table.columns
     }
-    assert set(ENTITIES) == with_key
+    assert set(TABLES) == with_key
+    assert set(ENTITIES) == with_key | {listing.name for listing in LISTINGS}
     assert "product_extension_values" not in ENTITIES
 
 
 def test_products_and_suppliers_come_first_then_the_alphabet() -> None:
-    names = list(ENTITIES)
+    names = list(TABLES)
+    assert list(ENTITIES)[: len(names)] == names
     assert names[:2] == ["products", "suppliers"]
     assert names[2:] == sorted(names[2:])
     assert all(name == known.name for name, known in ENTITIES.items())
@@ -50,9 +54,10 @@ def test_fields_are_in_the_order_of_columns_and_none_hides_another(known: Entity
 def test_every_field_has_a_type_and_stored_ones_sql(known: Entity) -> None:
     for name, found in known.fields.items():
         assert isinstance(found.type, FieldType)
-        assert (found.column.name, found.column.type) == (name, found.type)
+        assert found.name == name
+        expression = Joins(known).expression(found) if found.filterable else None
         if found.derivation is None:
-            assert found.expression is known.table.c[name]
+            assert expression is known.table.c[name]
             assert found.nullable == known.table.c[name].nullable
         else:
             assert known.fields[found.derivation.cents].role is FieldRole.AMOUNT
@@ -89,6 +94,7 @@ def test_field_types_and_roles() -> None:
         "created_at": (FieldType.DATETIME, FieldRole.TIMESTAMP),
         "updated_at": (FieldType.DATETIME, FieldRole.TIMESTAMP),
     }
+    assert entity("line_items").fields["item_id"].role is FieldRole.FOREIGN_KEY
     assert entity("orders").fields["metadata"].type is FieldType.JSON
 
 
@@ -99,7 +105,7 @@ def test_amounts_are_derived() -> None:
     )
     formatted = fields["formatted_amount"]
     assert formatted.derivation == Derivation("formatted", "amount_cents", "currency_code")
-    assert formatted.expression is None
+    assert not formatted.filterable
     assert (formatted.type, formatted.role) == (FieldType.STRING, FieldRole.AMOUNT_FORMAT)
     assert entity("products").fields["price"].derivation == Derivation(
         "decimal", "price_cents", "currency_code"
@@ -127,3 +133,40 @@ def test_an_unknown_field_says_where_it_was_asked_for() -> None:
     sentence = str(caught.value)
     assert sentence.startswith("exclude_fields: There is no suppliers field 'nmae'. Did you mean")
     assert all(name in sentence for name in entity("suppliers").fields)
+
+
+def test_relations_lead_to_other_resource_types() -> None:
+    relations = entity("orders").relations
+    assert (relations["customer"].target, relations["customer"].multiple) == ("customers", False)
+    lines = relations["line_items"]
+    assert (lines.target, lines.multiple) == ("line_items", True)
+    assert [(step.local, step.table.name, step.remote) for step in lines.steps] == [
+        ("id", "line_items", "order_id")
+    ]
+    options = relations["line_item_options"].steps
+    assert [(step.local, step.table.name, step.remote) for step in options] == [
+        ("id", "line_items", "order_id"),
+        ("id", "line_item_options", "line_item_id"),
+    ]
+    skus = entity("sku_lists").relations["skus"].steps
+    assert [(step.local, step.table.name, step.remote) for step in skus] == [
+        ("id", "sku_list_items", "sku_list_id"),
+        ("sku_id", "skus", "id"),
+    ]
+    assert "return" in TABLES["return_line_items"].relations
+
+
+@ALL
+def test_allowed_includes_are_relations_with_all_that_lead_to_them(known: Entity) -> None:
+    for path in known.includes:
+        *before, last = path.split(".")
+        assert not before or ".".join(before) in known.includes
+        owner = known
+        for relation in before:
+            owner = owner.related(relation)
+        assert len(owner.relations[last].steps) == 1
+
+
+@pytest.mark.parametrize("known", ENTITIES.values(), ids=list(ENTITIES))
+def test_ranges_of_dates_are_about_times(known: Entity) -> None:
+    assert known.fields[known.date_field].type is FieldType.DATETIME

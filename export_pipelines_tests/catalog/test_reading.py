@@ -25,11 +25,12 @@ from export_pipelines.catalog.database import (
     engine,
 )
 from export_pipelines.catalog.entities import entity
+from export_pipelines.catalog.filters import parse_filters
 from export_pipelines.catalog.keys import new_key
 from export_pipelines.catalog.models import Base
-from export_pipelines.catalog.predicates import parse_filters
+from export_pipelines.catalog.predicates import All
 from export_pipelines.catalog.reading import Snapshot, open_snapshots
-from export_pipelines.catalog.select import build_select, choose_fields, compile_select
+from export_pipelines.catalog.select import build_select, compile_select
 from export_pipelines.errors import CatalogUnavailable, DataError
 from export_pipelines_tests.catalog.test_database import SUPPLIERS, arrow, supplier
 from export_pipelines_tests.servers import PostgresServer
@@ -41,10 +42,10 @@ def read(
     snapshot: Snapshot, url: str, *fields: str, filters: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
     known = entity("suppliers")
-    chosen = choose_fields(known, fields)
-    select = build_select(known, chosen, parse_filters(filters or {}, known))
+    columns = [Column(name, known.fields[name].type) for name in fields]
+    select = build_select(known, fields, parse_filters(filters or {}, known))
     statement = compile_select(select, backend_of(url))
-    batches = snapshot.stream(statement, [found.column for found in chosen])
+    batches = snapshot.stream(statement, columns)
     return [row for batch in batches for row in batch.to_pylist()]
 
 
@@ -167,13 +168,10 @@ def test_a_read_only_file_is_read_over_one_connection() -> None:
 
 def test_rows_are_in_the_order_of_their_keys_and_of_the_canonical_types(shop: str) -> None:
     known = entity("orders")
-    columns = [found.column for found in known.fields.values() if found.derivation is None]
-    statement = compile_select(
-        build_select(
-            known, choose_fields(known, [c.name for c in columns]), parse_filters({}, known)
-        ),
-        backend_of(shop),
-    )
+    stored = [found for found in known.fields.values() if found.derivation is None]
+    columns = [Column(found.name, found.type) for found in stored]
+    names = [column.name for column in columns]
+    statement = compile_select(build_select(known, names, All()), backend_of(shop))
     with open_snapshots(shop) as (snapshot,):
         batches = list(snapshot.stream(statement, columns))
     assert {batch.schema for batch in batches} == {spool_schema(columns)}

@@ -13,6 +13,7 @@ from export_pipelines.errors import (
     NoRecords,
     RequestError,
     StorageUnavailable,
+    TooManyExports,
 )
 
 
@@ -55,8 +56,15 @@ def test_other_errors_are_not_ours(error: Exception) -> None:
 
 
 def test_exit_codes_of_error_codes() -> None:
-    kinds = (RequestError, NoRecords, CatalogUnavailable, StorageUnavailable, DataError)
-    assert [exit_code(kind.code) for kind in kinds] == [2, 3, 4, 5, 6]
+    kinds = (
+        RequestError,
+        NoRecords,
+        CatalogUnavailable,
+        StorageUnavailable,
+        DataError,
+        TooManyExports,
+    )
+    assert [exit_code(kind.code) for kind in kinds] == [2, 3, 4, 5, 6, 7]
     assert [exit_code(""), exit_code("failed"), exit_code("new")] == [1, 1, 1]
 
 

@@ -13,16 +13,28 @@ from hypothesis import strategies as st
 from export_pipelines.artifacts import (
     Column,
     ExportPlan,
+    ExportRequest,
     FieldType,
     Part,
     Segment,
     Sheet,
     Statement,
 )
-from export_pipelines.catalog.columns import spool_schema, written_frame
+from export_pipelines.catalog.columns import NESTING, spool_schema, written_frame
 from export_pipelines.formats import FORMATS
 
-COLUMNS = tuple(Column(kind.value, kind) for kind in FieldType)
+COLUMNS = tuple(Column(kind.value, kind) for kind in FieldType if kind not in NESTING)
+
+NESTED_COLUMNS = (
+    *COLUMNS,
+    Column("owner", FieldType.OBJECT, columns=COLUMNS),
+    Column(
+        "lines",
+        FieldType.ARRAY,
+        columns=(*COLUMNS, Column("options", FieldType.ARRAY, columns=COLUMNS[:2])),
+    ),
+)
+"""Columns of every type at three levels."""
 
 _UTC = timezone.utc
 _AWKWARD = [
@@ -74,9 +86,21 @@ _VALUES: Mapping[FieldType, st.SearchStrategy[Any]] = {
 
 def rows_of(columns: Sequence[Column] = COLUMNS) -> st.SearchStrategy[list[dict[str, Any]]]:
     """Make rows; any value may be null."""
+    return st.lists(_objects(columns), max_size=8)
+
+
+def _objects(columns: Sequence[Column]) -> st.SearchStrategy[dict[str, Any]]:
     names = [column.name for column in columns]
-    values = st.tuples(*(st.none() | _VALUES[column.type] for column in columns))
-    return st.lists(values.map(lambda row: dict(zip(names, row, strict=True))), max_size=8)
+    values = st.tuples(*map(_values, columns))
+    return values.map(lambda found: dict(zip(names, found, strict=True)))
+
+
+def _values(column: Column) -> st.SearchStrategy[Any]:
+    if column.type is FieldType.ARRAY:
+        return st.lists(_objects(column.columns), max_size=3)
+    if column.type is FieldType.OBJECT:
+        return st.none() | _objects(column.columns)
+    return st.none() | _VALUES[column.type]
 
 
 @dataclass(frozen=True)
@@ -96,7 +120,9 @@ def plan_of(
         "format": format_name,
         "options": FORMATS[format_name].options.model_validate(options or {}).model_dump(),
         "sheets": sheets,
-        "filters": {},
+        "request": ExportRequest(format_name),
+        "time_zone": "UTC",
+        "extensions": (),
         "max_rows_per_file": None,
         "compression": FORMATS[format_name].compressions[0],
         "file_name": "things",
@@ -107,7 +133,7 @@ def plan_of(
 
 def sheet_of(columns: Sequence[Column] = COLUMNS, name: str = "things") -> Sheet:
     """Return a sheet of stored columns."""
-    return Sheet(name, tuple(columns), tuple(columns), Statement("SELECT"))
+    return Sheet(name, tuple(columns), tuple(columns), tuple(columns), Statement("SELECT"))
 
 
 def made_file(

@@ -60,12 +60,20 @@ class Expected:
 def expected_export(url: str, resource_type: str) -> Expected:
     """Read a table through its database's plain driver and add what is derived."""
     table = Base.metadata.tables[resource_type]
-    stored = _sqlite_rows(url, table) if url.startswith("sqlite") else _postgres_rows(url, table)
+    stored = _rows(url, table)
     kinds: dict[str, str] = {}
     for column in table.columns:
         kinds[column.name] = kind_of(column.type)
         kinds |= _derived_kinds(column.name)
-    return Expected(kinds, [_with_derived(row, kinds) for row in stored])
+    rows = [_with_derived(row, kinds) for row in stored]
+    if resource_type != "products":
+        return Expected(kinds, rows)
+    headers, values = _custom_fields(url)
+    kinds |= dict.fromkeys(headers.values(), "text")
+    empty = dict.fromkeys(headers.values())
+    # Product bundles are never exported.
+    rows = [{**row, **empty, **values.get(row["id"], {})} for row in rows if not row["is_bundle"]]
+    return Expected(kinds, rows)
 
 
 def kind_of(column_type: TypeEngine[Any]) -> str:
@@ -85,6 +93,27 @@ def formatted_amount(cents: int | None, currency: str | None) -> str | None:
     symbol, digits, mark, group = _written(currency)
     whole, _, fraction = f"{Decimal(abs(cents)).scaleb(-digits):,.{digits}f}".partition(".")
     return f"{'-' * (cents < 0)}{symbol}{whole.replace(',', group)}{mark}{fraction}"
+
+
+def _custom_fields(url: str) -> tuple[dict[str, str], dict[str, dict[str, str | None]]]:
+    """Return the headers of custom fields, and each product's values by header."""
+    tables = Base.metadata.tables
+    templates = {row["id"]: row["slug"] for row in _rows(url, tables["extension_templates"])}
+    fields = _rows(url, tables["extension_fields"])
+    fields = sorted(fields, key=lambda field: (field["template_id"], field["id"]))
+    headers = {
+        field["id"]: f"template:{templates[field['template_id']]}:{field['slug']}"
+        for field in fields
+    }
+    values: dict[str, dict[str, str | None]] = {}
+    for row in _rows(url, tables["product_extension_values"], order="product_id"):
+        values.setdefault(row["product_id"], {})[headers[row["field_id"]]] = row["value"]
+    return headers, values
+
+
+def _rows(url: str, table: Table, order: str = "id") -> list[Row]:
+    read = _sqlite_rows if url.startswith("sqlite") else _postgres_rows
+    return read(url, table, order)
 
 
 def _written(currency: str | None) -> tuple[str, int, str, str]:
@@ -110,11 +139,11 @@ def _with_derived(row: Row, kinds: Mapping[str, str]) -> Row:
     return {name: whole[name] for name in kinds}
 
 
-def _sqlite_rows(url: str, table: Table) -> list[Row]:
+def _sqlite_rows(url: str, table: Table, order: str) -> list[Row]:
     connection = sqlite3.connect(str(make_url(url).database))
     connection.row_factory = sqlite3.Row
     try:
-        found = connection.execute(f"SELECT * FROM {table.name} ORDER BY id").fetchall()
+        found = connection.execute(f"SELECT * FROM {table.name} ORDER BY {order}").fetchall()
     finally:
         connection.close()
     convert: dict[str, Callable[[Any], Any]] = {
@@ -134,7 +163,7 @@ def _sqlite_rows(url: str, table: Table) -> list[Row]:
     ]
 
 
-def _postgres_rows(url: str, table: Table) -> list[Row]:
+def _postgres_rows(url: str, table: Table, order: str) -> list[Row]:
     documents = {c.name for c in table.columns if kind_of(c.type) in ("json", "list")}
     columns = ", ".join(
         f'"{column.name}"::text AS "{column.name}"'
@@ -145,7 +174,7 @@ def _postgres_rows(url: str, table: Table) -> list[Row]:
     connection = psycopg2.connect(url)
     try:
         with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
-            cursor.execute(f'SELECT {columns} FROM {table.name} ORDER BY id COLLATE "C"')
+            cursor.execute(f'SELECT {columns} FROM {table.name} ORDER BY {order} COLLATE "C"')
             found = [dict(row) for row in cursor.fetchall()]
     finally:
         connection.close()

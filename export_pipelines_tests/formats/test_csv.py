@@ -101,7 +101,9 @@ class TestCsv(FormatContract):
     def as_read(self, value: Any, kind: str) -> Any:
         return value if kind in _PARSED and value is not None else as_text(value)
 
-    @pytest.mark.parametrize("resource_type", ENTITIES)
+    @pytest.mark.parametrize(
+        "resource_type", [name for name, known in ENTITIES.items() if not known.listing]
+    )
     def test_every_resource_type_equals_its_table(
         self, tmp_path: Path, sqlite_shop: str, postgres_shop: str, resource_type: str
     ) -> None:
@@ -230,7 +232,8 @@ def test_the_sample_shop_is_sanitized(exporter: Exporter, shop: str) -> None:
     exported = exporter.succeed(shop, "csv", fields=["name", "price"], sanitize_formulas=True)
     _, *rows = sheet_cells(exported.files[0].read_bytes())
     names = [row[0] for row in rows]
-    for text in awkward.REQUIRED_TEXTS:
+    exported_texts = {row["name"] for row in expected_export(shop, "products").rows}
+    for text in exported_texts.intersection(awkward.REQUIRED_TEXTS):
         if text in ("=1+1", "@SUM(A1)", '=HYPERLINK("http://example.com","x")', "\t", "-"):
             assert f"'{text}" in names
             assert text not in names

@@ -214,7 +214,7 @@ def test_files_begin_their_sheets_anew(tmp_path: Path, shop: str) -> None:
     ]
     keys = [row[0] for book in books for sheet in book for row in sheet_rows(sheet)[1:]]
     assert keys == [row["id"] for row in expected_export(shop, "products").rows]
-    assert [file.rows for file in files] == [250, 250, 250, 250, 200]
+    assert [file.rows for file in files] == [250, 250, 250, 250, 145]
 
 
 def test_further_sheets_are_whole_and_in_the_first_file(exporter: Exporter, shop: str) -> None:
@@ -266,7 +266,7 @@ def test_formatting(exporter: Exporter, sqlite_shop: str) -> None:
 
 
 def test_formatting_can_be_left_out(exporter: Exporter, sqlite_shop: str) -> None:
-    exported = exporter.succeed(sqlite_shop, "excel", formatting=False)
+    exported = exporter.succeed(sqlite_shop, "excel", formatting=False, fields=["id", "updated_at"])
     sheet = openpyxl.load_workbook(exported.files[0]).active
     assert sheet.freeze_panes is None
     assert not any(cell.font.b for cell in sheet[1])

@@ -32,6 +32,7 @@ from export_pipelines.ops.reporting import (
     spooled_bytes,
     sql_metadata,
 )
+from export_pipelines_tests.contracts.frames import plan_of
 
 
 @dg.job
@@ -159,7 +160,7 @@ def spooled(folder: Path, values: list[Any]) -> tuple[ExportPlan, tuple[Part, ..
         "amount", FieldType.NUMBER, Derivation("decimal", "amount_cents", "currency_code")
     )
     statement = Statement("SELECT :p", (("p", "s3cr3t"),))
-    sheet = Sheet("things", (amount, *others), (cents, currency, *others), statement)
+    sheet = Sheet("things", (amount, *others), (), (cents, currency, *others), statement)
     table = pa.table(
         {
             "amount_cents": pa.array([1250] * len(values), pa.int64()),
@@ -172,7 +173,7 @@ def spooled(folder: Path, values: list[Any]) -> tuple[ExportPlan, tuple[Part, ..
     path = folder / "0.arrow"
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
         writer.write_table(table)
-    plan = ExportPlan("r", "csv", {}, (sheet,), {}, None, "none", "things", "")
+    plan = plan_of("csv", sheet)
     return plan, (Part(1, (Segment(str(path), 0, 0, len(values)),)),)
 
 

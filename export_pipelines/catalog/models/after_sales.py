@@ -26,6 +26,7 @@ class Return(Resource):
     """Goods that a customer sends back, and the money they get for them."""
 
     __tablename__ = "returns"
+    __includes__ = ("return_line_items",)
 
     number: Mapped[UniqueCode]
     status: Mapped[str] = choice(
@@ -78,6 +79,7 @@ class Fulfillment(Resource):
     """Goods of an order that are sent together."""
 
     __tablename__ = "fulfillments"
+    __includes__ = ("fulfillment_line_items",)
 
     number: Mapped[UniqueCode]
     order_number: Mapped[Code | None]

@@ -1,5 +1,6 @@
 """The declarative base and the columns that many tables have in common."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
@@ -41,7 +42,20 @@ Country = Annotated[str, mapped_column(String(2))]
 
 
 class Base(DeclarativeBase):
-    """Every table of the catalogue."""
+    """Every table of the catalogue.
+
+    Attributes:
+        __includes__: the related resources that can be exported with a row, with dots for levels.
+        __date_field__: the time that a range of dates is about.
+        __always__: filters that every export of the table has.
+        __ignores_skip_blanks__: whether `skip_blanks` is ignored, not refused, where a format has
+            the same columns for all rows (row X13).
+    """
+
+    __includes__: ClassVar[tuple[str, ...]] = ()
+    __date_field__: ClassVar[str] = "created_at"
+    __always__: ClassVar[Mapping[str, Any]] = {}
+    __ignores_skip_blanks__: ClassVar[bool] = False
 
     metadata = MetaData(
         naming_convention={

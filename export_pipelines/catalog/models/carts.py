@@ -16,6 +16,7 @@ class Cart(Resource):
     """A basket that somebody filled, and perhaps left behind."""
 
     __tablename__ = "carts"
+    __includes__ = ("customer", "cart_line_items")
 
     status: Mapped[str] = choice("open", "merged", "frozen", "submitted", index=True)
     is_abandoned: Mapped[bool] = mapped_column(index=True)

@@ -37,6 +37,7 @@ class Customer(Resource):
     """Somebody who bought, or may buy."""
 
     __tablename__ = "customers"
+    __includes__ = ("customer_subscriptions",)
 
     email: Mapped[UniqueCode]
     first_name: Mapped[str | None]
@@ -120,6 +121,7 @@ class CustomerSubscription(Resource):
     """News, such as a newsletter, that a customer asked for; `reference` says which."""
 
     __tablename__ = "customer_subscriptions"
+    __includes__ = ("customer",)
     __table_args__ = (Index(None, "customer_id", "reference", unique=True),)
 
     customer_email: Mapped[Code]

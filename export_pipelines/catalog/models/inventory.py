@@ -25,6 +25,7 @@ class ShippingCategory(Resource):
     """Goods that are shipped in the same way."""
 
     __tablename__ = "shipping_categories"
+    __includes__ = ("skus",)
 
     name: Mapped[Code]
     code: Mapped[UniqueCode | None]
@@ -36,6 +37,13 @@ class Sku(Resource):
     """A stock keeping unit: the smallest thing that can be bought."""
 
     __tablename__ = "skus"
+    __includes__ = (
+        "shipping_category",
+        "prices",
+        "prices.price_tiers",
+        "stock_items",
+        "tax_categories",
+    )
 
     code: Mapped[UniqueCode]
     name: Mapped[Code]
@@ -81,6 +89,7 @@ class SkuList(Resource):
     """A list of SKUs: chosen by hand, or by a pattern of their codes."""
 
     __tablename__ = "sku_lists"
+    __includes__ = ("sku_list_items", "bundles")
 
     name: Mapped[Code]
     slug: Mapped[UniqueCode]
@@ -102,6 +111,7 @@ class SkuListItem(Resource):
     """An SKU in a list, with its place and quantity."""
 
     __tablename__ = "sku_list_items"
+    __includes__ = ("sku",)
     __table_args__ = (Index(None, "sku_list_id", "sku_code", unique=True),)
 
     position: Mapped[int | None]
@@ -118,6 +128,7 @@ class Bundle(Resource):
     """A list of SKUs that is sold at one price."""
 
     __tablename__ = "bundles"
+    __includes__ = ("sku_list", "sku_list_items")
 
     code: Mapped[UniqueCode]
     name: Mapped[Code]
@@ -153,6 +164,8 @@ class StockItem(Resource):
     """How many of an SKU there are at a location."""
 
     __tablename__ = "stock_items"
+    __includes__ = ("sku",)
+    __ignores_skip_blanks__ = True
     __table_args__ = (Index(None, "sku_code", "stock_location_id", unique=True),)
 
     sku_code: Mapped[Code | None]
@@ -168,6 +181,7 @@ class TaxCategory(Resource):
     """The code by which a tax calculator taxes an SKU."""
 
     __tablename__ = "tax_categories"
+    __includes__ = ("sku",)
 
     code: Mapped[Code]
     sku_code: Mapped[Code | None]

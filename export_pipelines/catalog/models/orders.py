@@ -50,6 +50,14 @@ class Order(Resource):
     """A purchase, from draft to fulfilment; amounts are in `currency_code`."""
 
     __tablename__ = "orders"
+    __includes__ = (
+        "customer",
+        "shipping_address",
+        "billing_address",
+        "line_items",
+        "line_items.line_item_options",
+    )
+    __date_field__ = "placed_at"
 
     number: Mapped[UniqueCode | None]
     affiliate_code: Mapped[str | None]
@@ -198,7 +206,11 @@ class LineItem(Resource):
     requires_shipping: Mapped[bool]
     order_id: Mapped[str] = foreign_key("orders")
     item_id: Mapped[str | None] = mapped_column(
-        Key, index=True, sort_order=FOREIGN_KEYS, comment="id in the table that item_type names"
+        Key,
+        index=True,
+        sort_order=FOREIGN_KEYS,
+        comment="id in the table that item_type names",
+        info={"foreign_key": True},
     )
     sku_id: Mapped[str | None] = foreign_key("skus")
     bundle_id: Mapped[str | None] = foreign_key("bundles")

@@ -1,5 +1,8 @@
 """Product information: products, their suppliers, files and custom fields."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from sqlalchemy import Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -62,6 +65,8 @@ class Product(Identified, Timestamped, Base):
     """An article of the catalogue, with its product data."""
 
     __tablename__ = "products"
+    __includes__ = ("supplier", "main_image")
+    __always__: ClassVar[Mapping[str, Any]] = {"is_bundle": False}
 
     external_ref: Mapped[str | None] = mapped_column(String(2048), index=True, unique=True)
     sku: Mapped[UniqueCode | None]

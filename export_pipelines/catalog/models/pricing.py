@@ -15,6 +15,7 @@ class Price(Resource):
     """What an SKU costs in a price list."""
 
     __tablename__ = "prices"
+    __includes__ = ("sku", "price_tiers")
     __table_args__ = (Index(None, "sku_code", "price_list_id", unique=True),)
 
     currency_code: Mapped[Currency | None] = mapped_column(index=True)

@@ -21,6 +21,7 @@ class Subscription(Resource):
     """An agreement to deliver the same goods at regular intervals."""
 
     __tablename__ = "subscriptions"
+    __includes__ = ("customer", "subscription_line_items")
 
     number: Mapped[Code]
     status: Mapped[str] = choice("active", "paused", "past_due", "retrying", "canceled", index=True)

@@ -1,0 +1,60 @@
+"""What web server and daemon do with a run before it is queued; `dagster.yaml` names it."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+from dagster._core.run_coordinator import SubmitRunContext
+
+from export_pipelines.errors import ExportPipelinesError
+from export_pipelines.limits import FORMAT_TAG, ORGANIZATION_TAG, organization_of, require_slot
+
+_RESOURCE_TYPE_TAG = "export/resource_type"
+_DEFAULT_RESOURCE_TYPE = "products"
+_ERROR_TAGS = ("export/error", "export/error_code")
+
+
+class ExportRunCoordinator(dg.QueuedRunCoordinator):
+    """Queues runs, and refuses an export for which its organization has no room.
+
+    Exports are tagged with their organization and resource type, by which the queue limits them.
+    Other jobs are queued as they are.
+    """
+
+    def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
+        """Queue a run, or end it in FAILURE with the reason in its tags `export/error…`.
+
+        A refusal is no exception: that would answer `launchRun` with HTTP 500 and without the run,
+        and put a stack trace where the reason belongs.
+        """
+        run = context.dagster_run
+        if FORMAT_TAG not in run.tags or run.status is not dg.DagsterRunStatus.NOT_STARTED:
+            return super().submit_run(context)
+        self._instance.add_run_tags(run.run_id, _tags(run))
+        try:
+            require_slot(self._instance, organization_of(run), run=run)
+        except ExportPipelinesError as error:
+            return self._refuse(run, error)
+        return super().submit_run(context)
+
+    def _refuse(self, run: dg.DagsterRun, error: ExportPipelinesError) -> dg.DagsterRun:
+        self._instance.add_run_tags(
+            run.run_id, dict(zip(_ERROR_TAGS, (str(error), error.code), strict=True))
+        )
+        self._instance.report_run_failed(run, str(error))
+        return self._instance.get_run_by_id(run.run_id) or run
+
+
+def _tags(run: dg.DagsterRun) -> dict[str, str]:
+    # A run executed again inherits the tags of the one before, and none can be removed.
+    settled = {tag: "" for tag in _ERROR_TAGS if run.tags.get(tag)}
+    return {
+        **settled,
+        ORGANIZATION_TAG: organization_of(run),
+        _RESOURCE_TYPE_TAG: run.tags.get(_RESOURCE_TYPE_TAG) or _resource_type(run.run_config),
+    }
+
+
+def _resource_type(config: Mapping[str, object]) -> str:
+    """Return what is exported; that of the default if the config is wrong, as its run will say."""
+    asked = config.get("resource_type")
+    return asked if isinstance(asked, str) and asked else _DEFAULT_RESOURCE_TYPE

@@ -1,0 +1,67 @@
+"""How many exports an organization may have pending or running at once.
+
+Exports are runs with the tag `export/format`, which their jobs give them. They belong to the
+organization of the tag `export/organization`, or else to that of `EXPORT_PIPELINES_ORGANIZATION`.
+"""
+
+import dagster as dg
+
+from export_pipelines import settings
+from export_pipelines.errors import TooManyExports, shown
+
+FORMAT_TAG = "export/format"
+ORGANIZATION_TAG = "export/organization"
+
+_ACTIVE = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def organization_of(run: dg.DagsterRun) -> str:
+    """Return the organization that an export belongs to."""
+    return run.tags.get(ORGANIZATION_TAG) or settings.organization()
+
+
+def active_exports(
+    instance: dg.DagsterInstance, organization: str, *, before: dg.DagsterRun | None = None
+) -> int:
+    """Count an organization's exports that are pending, running or being cancelled.
+
+    Args:
+        instance: where runs are recorded.
+        organization: whose.
+        before: only runs that were recorded before this one count; all by default.
+    """
+    runs = instance.get_runs(
+        dg.RunsFilter(statuses=_ACTIVE), cursor=before.run_id if before else None
+    )
+    return sum(FORMAT_TAG in run.tags and organization_of(run) == organization for run in runs)
+
+
+def require_slot(
+    instance: dg.DagsterInstance, organization: str, *, run: dg.DagsterRun | None = None
+) -> None:
+    """Refuse an export for which its organization has no room.
+
+    Args:
+        instance: where runs are recorded.
+        organization: whose export it is.
+        run: the export, if it is recorded already. Then only earlier ones count: of several that
+            are recorded at the same moment, as many go on as there is room for, the first first.
+
+    Raises:
+        TooManyExports: as many as are allowed are pending or running.
+        RequestError: the limit in the environment is no number.
+    """
+    limit = settings.max_active_exports()
+    active = active_exports(instance, organization, before=run)
+    if active >= limit:
+        raise TooManyExports(
+            f"Exports pending or running in the organization {shown(organization)}: {active}, and "
+            f"{limit} at once is the limit. Wait for one to end or cancel one, then export again; "
+            "EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS raises the limit."
+        )
