@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from adbc_driver_manager import AdbcDatabase
@@ -65,7 +67,8 @@ class ReadingConnection:
             statement.set_options(**(options or {}))
             statement.set_sql_query(sql)
             if parameters:
-                values = [pa.array([value]) for value in parameters]
+                # Arrow would import pandas, to see whether the values are some of its.
+                values = [pl.Series([value]).to_arrow() for value in parameters]
                 row = pa.record_batch(values, names=[str(at) for at in range(len(values))])
                 statement.bind_stream(pa.RecordBatchReader.from_batches(row.schema, [row]))
             handle, _ = statement.execute_query()

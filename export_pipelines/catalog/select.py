@@ -86,8 +86,19 @@ class Owners:
 
     def _conditions(self, joins: Joins) -> "list[ColumnElement[bool]]":
         key = joins.table.c[self.entity.key.name]
-        first, last = (bindparam(name, type_=Key, value="") for name in (FIRST_KEY, LAST_KEY))
-        return [*(each.sql(joins) for each in self._predicate.conditions), key.between(first, last)]
+        return [*(each.sql(joins) for each in self._predicate.conditions), key.between(*_bounds())]
+
+    def are_all_in(self, source: str) -> bool:
+        """Return whether the chunk is all records from its first key to its last, by that column.
+
+        What refers to them is then found without reading them again, a fifth faster.
+        """
+        return not self._predicate.conditions and source == self.entity.key.name
+
+
+def _bounds() -> tuple[Any, Any]:
+    first, last = (bindparam(name, type_=Key, value="") for name in (FIRST_KEY, LAST_KEY))
+    return first, last
 
 
 class _RelatedOwners(Owners):
@@ -100,9 +111,16 @@ class _RelatedOwners(Owners):
         (self._step,) = relation.steps
         self._owner = "".join(f"{name}." for name in path) + self._step.local
 
+    def are_all_in(self, source: str) -> bool:
+        """Return False: the keys of related records have others between them."""
+        del source
+        return False
+
     def _conditions(self, joins: Joins) -> "list[ColumnElement[bool]]":
-        keys = self._owners.values(self._owner)
-        return [joins.table.c[self._step.remote].in_(keys)]
+        reference = joins.table.c[self._step.remote]
+        if self._owners.are_all_in(self._owner):
+            return [reference.between(*_bounds())]
+        return [reference.in_(self._owners.values(self._owner))]
 
 
 def build_extension_values(owners: Owners, fields: Sequence[str]) -> Select[Any]:

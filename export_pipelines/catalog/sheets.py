@@ -47,8 +47,8 @@ def build_sheet(
     if not columns:
         deeper = one_of(levels_left_out(chosen))
         raise RequestError(
-            f"fields: columns hold one level of what is related to {entity.name}, so {deeper} cannot "
-            "be exported alone: add other fields, or export as JSON."
+            f"fields: columns hold one level of what is related to {entity.name}, so {deeper} "
+            "cannot be exported alone: add other fields, or export as JSON."
         )
     if layout.related:
         layout.join(_KEY)

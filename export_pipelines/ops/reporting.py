@@ -118,8 +118,11 @@ def sql_metadata(plan: ExportPlan) -> dg.MarkdownMetadataValue:
 
 def preview(plan: ExportPlan, parts: Sequence[Part]) -> dg.TableMetadataValue:
     """Return the first rows as a table for the UI; long values are shortened."""
-    first = read_segment(parts[0].segments[0]).slice(0, PREVIEW_ROWS)
-    rows = written_frame(first, plan.sheets[0]).to_dicts()
+    segments = [segment for part in parts for segment in part.segments if not segment.sheet]
+    rows: list[dict[str, Any]] = []
+    if segments:
+        first = read_segment(segments[0]).slice(0, PREVIEW_ROWS)
+        rows = written_frame(first, plan.sheets[0]).to_dicts()
     shown = [{name: _cell(value) for name, value in row.items()} for row in rows]
     columns = [dg.TableColumn(column.name, column.type.value) for column in plan.sheets[0].columns]
     return dg.MetadataValue.table(
