@@ -4,8 +4,8 @@
     .venv/bin/python -m benchmarks.csv_export --sizes 10000 100000 --rows 100000 --repeat 1
 
 Every command is timed whole, with the start of its processes; ours with Python, Dagster and the
-recording of the run. Ours writes files of 10,000 rows with every field and the derived prices; the
-others write the table's columns, and all but pandas one file. Compare ratios, not seconds: all are
+recording of the run. Ours writes files of 10,000 rows with every field of the table and the derived
+prices; the others write the table's columns, and all but pandas one file. Compare ratios, not seconds: all are
 of one run on one machine.
 """
 
@@ -26,8 +26,11 @@ from pathlib import Path
 from export_pipelines.catalog.sample import generate
 from export_pipelines_tests.servers import start_postgres
 
-_SQL = "SELECT * FROM products ORDER BY id"
+_SQL = "SELECT * FROM products WHERE NOT is_bundle ORDER BY id"
 _ROWS_PER_FILE = 10_000
+_TABLE_ONLY = ("--exclude-field", "template:*")
+"""Custom fields are in tables that the others do not read."""
+
 _SLOW = ("pandas", "SQLAlchemy + json")
 """Ways that are timed only once."""
 
@@ -88,14 +91,18 @@ def measure(command: list[str], environment: Mapping[str, str]) -> tuple[float, 
         return seconds, int(report.read()) / 1024, done.stdout
 
 
-def export(url: str, home: Path, timing: Timing, rows: int) -> None:
-    """Export with this project's command line, and check that every row is there."""
+def export(url: str, home: Path, timing: Timing, rows: int, *options: str) -> None:
+    """Export with this project's command line, and check that every row is there.
+
+    One product in 25 is a bundle, and is not exported.
+    """
     command = [sys.executable, "-m", "export_pipelines", "export", "csv", "products", "--json"]
-    command += ["--compression", "gzip", "--max-rows-per-file", str(_ROWS_PER_FILE)]
+    command += ["--compression", "gzip", "--max-rows-per-file", str(_ROWS_PER_FILE), *options]
     environment = {"EXPORT_PIPELINES_HOME": str(home), "DATABASE_URL": url}
     seconds, memory, output = measure(command, environment)
     manifest = json.loads(output)
-    if sum(file["rows"] for file in manifest["files"]) != rows:
+    written = sum(file["rows"] for file in manifest["files"])
+    if written != manifest["records_count"] or not rows * 0.95 < written < rows * 0.97:
         raise SystemExit("rows are missing")
     timing.seconds.append(seconds)
     timing.memory_mb = max(timing.memory_mb, memory)
@@ -160,7 +167,7 @@ def grow(sizes: list[int], folder: Path) -> None:
     for rows in sizes:
         with shop(folder, rows) as url:
             timing = Timing()
-            export(url, folder / "home", timing, rows)
+            export(url, folder / "home", timing, rows, *_TABLE_ONLY)
             each = timing.seconds[0] / rows * 1e6
             print(
                 f"{rows:12,}{timing.seconds[0]:9.2f}{each:8.2f}{timing.memory_mb:7.0f}", flush=True
@@ -200,7 +207,9 @@ def main() -> None:
         with shop(folder, chosen.rows) as url:
             path = url.removeprefix("sqlite:///")
             ways: dict[str, Callable[[Timing], None]] = {
-                "export-pipelines": lambda t: export(url, folder / "home", t, chosen.rows),
+                "export-pipelines": lambda t: export(
+                    url, folder / "home", t, chosen.rows, *_TABLE_ONLY
+                ),
                 "pandas": lambda t: pandas(url, folder / "pandas", t),
             }
             if sqlite:
@@ -211,7 +220,9 @@ def main() -> None:
             database = server.create_database("bench")
             generate(database, products=chosen.rows, orders=0)
             ways = {
-                "export-pipelines": lambda t: export(database, folder / "home", t, chosen.rows),
+                "export-pipelines": lambda t: export(
+                    database, folder / "home", t, chosen.rows, *_TABLE_ONLY
+                ),
                 "pandas": lambda t: pandas(database, folder / "pandas", t),
             }
             if psql:

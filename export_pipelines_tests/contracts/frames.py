@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from io import BytesIO
 from typing import Any
@@ -142,10 +142,11 @@ def made_file(
     columns: Sequence[Column] = COLUMNS,
     *,
     segment_rows: int = 3,
+    skip_blanks: bool = False,
     **options: Any,
 ) -> Made:
     """Return one file of rows, encoded a few at a time."""
-    sheet = sheet_of(columns)
+    sheet = replace(sheet_of(columns), skip_blanks=skip_blanks)
     plan = plan_of(format_name, sheet, options=options)
     output_format = FORMATS[format_name]
     chosen = output_format.options.model_validate(options)

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,13 @@ from hypothesis import strategies as st
 from export_pipelines.artifacts import Column, FieldType
 from export_pipelines.errors import DataError
 from export_pipelines_tests.contracts.formats import FormatContract
-from export_pipelines_tests.contracts.frames import COLUMNS, TEXTS, made_file, rows_of
+from export_pipelines_tests.contracts.frames import (
+    COLUMNS,
+    NESTED_COLUMNS,
+    TEXTS,
+    made_file,
+    rows_of,
+)
 from export_pipelines_tests.contracts.reference import Row, expected_export
 from export_pipelines_tests.exports import Exporter
 from export_pipelines_tests.formats.test_csv import as_text, uncompressed
@@ -101,6 +108,49 @@ def test_any_rows_can_be_read_back(
             expected = as_value(value, kinds.get(name, "text"))
             assert record[name] == expected
             assert isinstance(record[name], type(expected))
+
+
+def nested(value: Any, column: Column) -> Any:
+    """Return what a nested value is read back as."""
+    if value is None:
+        return None
+    if column.type is FieldType.OBJECT:
+        return {inner.name: nested(value[inner.name], inner) for inner in column.columns}
+    if column.type is FieldType.ARRAY:
+        whole = replace(column, type=FieldType.OBJECT)
+        return [nested(each, whole) for each in value]
+    kinds = {FieldType.DATETIME: "time", FieldType.JSON: "json", FieldType.LIST: "json"}
+    return as_value(value, kinds.get(column.type, "text"))
+
+
+def without_blanks(value: Any, column: Column) -> Any:
+    """Return a value that was read back without what is empty in it."""
+    if column.type is FieldType.ARRAY:
+        whole = replace(column, type=FieldType.OBJECT)
+        return [without_blanks(each, whole) for each in value]
+    if column.type is not FieldType.OBJECT or value is None:
+        return value
+    found = {inner.name: without_blanks(value[inner.name], inner) for inner in column.columns}
+    return {name: each for name, each in found.items() if each not in (None, "", [], {})}
+
+
+@given(
+    rows=rows_of(NESTED_COLUMNS),
+    layout=st.sampled_from(LAYOUTS),
+    size=st.integers(1, 4),
+    skip_blanks=st.booleans(),
+)
+def test_any_nested_rows_can_be_read_back(
+    rows: list[dict[str, Any]], layout: dict[str, Any], size: int, skip_blanks: bool
+) -> None:
+    made = made_file(
+        "json", rows, NESTED_COLUMNS, segment_rows=size, skip_blanks=skip_blanks, **layout
+    )
+    whole = Column("record", FieldType.OBJECT, columns=NESTED_COLUMNS)
+    expected = [nested(row, whole) for row in rows]
+    if skip_blanks:
+        expected = [without_blanks(row, whole) for row in expected]
+    assert records(made.data.decode(), **layout) == expected
 
 
 @given(

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from export_pipelines.artifacts import Column, FieldType
 from export_pipelines.errors import DataError
 from export_pipelines.formats import parquet
 from export_pipelines_tests.contracts.formats import FormatContract
-from export_pipelines_tests.contracts.frames import COLUMNS, made_file, rows_of
+from export_pipelines_tests.contracts.frames import COLUMNS, NESTED_COLUMNS, made_file, rows_of
 from export_pipelines_tests.contracts.reference import Row
 from export_pipelines_tests.exports import Exporter
 
@@ -72,6 +73,36 @@ def test_any_rows_can_be_read_back(rows: list[dict[str, Any]], size: int) -> Non
             else:
                 parsed = json.loads(value) if name == "list" and value is not None else value
                 assert record[name] == parsed
+
+
+def nested(value: Any, column: Column) -> Any:
+    """Return what a nested value is read back as."""
+    if value is None:
+        return None
+    if column.type is FieldType.OBJECT:
+        return {inner.name: nested(value[inner.name], inner) for inner in column.columns}
+    if column.type is FieldType.ARRAY:
+        whole = replace(column, type=FieldType.OBJECT)
+        return [nested(each, whole) for each in value]
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN"
+    return json.loads(value) if column.type is FieldType.LIST else value
+
+
+def without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_nan(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_nan(each) for each in value]
+    return "NaN" if isinstance(value, float) and math.isnan(value) else value
+
+
+@given(rows=rows_of(NESTED_COLUMNS), size=st.integers(1, 4))
+def test_any_nested_rows_can_be_read_back(rows: list[dict[str, Any]], size: int) -> None:
+    made = made_file("parquet", rows, NESTED_COLUMNS, segment_rows=size)
+    whole = Column("record", FieldType.OBJECT, columns=NESTED_COLUMNS)
+    found = opened(made.data).read().to_pylist()
+    assert without_nan(found) == [nested(row, whole) for row in rows]
 
 
 def test_row_groups_are_of_many_segments(monkeypatch: pytest.MonkeyPatch) -> None:
