@@ -5,8 +5,8 @@
 
 Every command is timed whole, with the start of its processes; ours with Python, Dagster and the
 recording of the run. Ours writes files of 10,000 rows with every field of the table and the derived
-prices; the others write the table's columns, and all but pandas one file. Compare ratios, not seconds: all are
-of one run on one machine.
+prices; the others write the table's columns, and all but pandas one file. Compare ratios, not
+seconds: all are of one run on one machine.
 """
 
 import argparse

@@ -117,6 +117,23 @@ def test_numbers_in_a_text_with_commas() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ('["Bolts, nuts", "a"]', ("Bolts, nuts", "a")),
+        ("[a, b]", ("[a", " b]")),
+        ("[]", None),
+        ("[" * 100_000, None),
+    ],
+)
+def test_values_with_commas_may_be_a_json_array(given: str, expected: Any) -> None:
+    if expected is None:
+        with pytest.raises(RequestError):
+            parsed("products", "name_in", given)
+    else:
+        assert parsed("products", "name_in", given).value == expected
+
+
+@pytest.mark.parametrize(
     ("name", "key", "attribute", "operator"),
     [
         ("products", "name", "name", Operator.EQUAL),
