@@ -69,7 +69,7 @@ _SHARED: Mapping[str, dg.Field] = {
     "skip_blanks": _switch("Leave out what is empty in each record. JSON only."),
     "skip_amount_formats": _switch("Amounts as *_cents only."),
     "dry_data": _switch(
-        "All five of the above, for data that is imported again; blanks in JSON only."
+        "All skip options at once, for data that is imported again; blanks in JSON only."
     ),
     "max_records": dg.Field(
         dg.Noneable(int),

@@ -23,7 +23,7 @@ _SWITCHES = {
     "skip-timestamps": "Leave out created_at and updated_at.",
     "skip-blanks": "Leave out what is empty in each record; JSON only.",
     "skip-amount-formats": "Amounts as *_cents only.",
-    "dry-data": "All five of these; blanks in JSON only.",
+    "dry-data": "All skip options at once; blanks in JSON only.",
     "allow-empty": "Write files without records if none match.",
 }
 
