@@ -98,7 +98,8 @@ def lists_of(objects: pl.Series, starts: pl.Series) -> pl.Series:
     """Return a list of each run of objects; `starts` has where each begins, and the end."""
     import pyarrow as pa
 
-    flat = objects.to_arrow(compat_level=pl.CompatLevel.oldest())
+    # As they are: the other level would copy all texts, here and back again.
+    flat = objects.to_arrow(compat_level=pl.CompatLevel.newest())
     offsets = starts.cast(pl.Int64).to_arrow()
     return pl.Series(objects.name, pa.LargeListArray.from_arrays(offsets, flat))
 
