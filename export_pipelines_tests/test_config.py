@@ -6,27 +6,7 @@ import pytest
 from export_pipelines.config import config_schema, export_request
 from export_pipelines.formats import FORMATS
 from export_pipelines.jobs import build_export_job
-
-SHARED: dict[str, Any] = {
-    "resource_type": "products",
-    "fields": [],
-    "exclude_fields": [],
-    "includes": [],
-    "filters": {},
-    "date_from": "",
-    "date_to": "",
-    "skip_ids": False,
-    "skip_rel_ids": False,
-    "skip_timestamps": False,
-    "skip_blanks": False,
-    "skip_amount_formats": False,
-    "dry_data": False,
-    "max_records": None,
-    "allow_empty": False,
-    "file_name": "",
-    "max_rows_per_file": None,
-    "compression": "none",
-}
+from export_pipelines_tests.test_definitions import SHARED
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
