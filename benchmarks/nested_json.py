@@ -3,9 +3,10 @@
     .venv/bin/python -m benchmarks.nested_json              about five minutes
     .venv/bin/python -m benchmarks.nested_json --orders 10000 --sizes 10000
 
-Each order has three lines, each line one option. All write the same members of each: ours with a
-Dagster run; SQLite's own JSON functions; SQLAlchemy, which reads each relation with one statement
-for 500 orders, and Python's json. Every command is timed whole. Compare ratios, not seconds.
+Each order has three lines and one option; `--options 3` gives each line one. All write the same
+members of each: ours with a Dagster run; SQLite's own JSON functions; SQLAlchemy, which reads each
+relation with one statement for 500 orders, and Python's json. Every command is timed whole. Compare
+ratios, not seconds.
 """
 
 import argparse
@@ -82,19 +83,19 @@ with Session(engine(url)) as session, open(path, "w", encoding="utf-8") as file:
 """
 
 
-def make_shop(url: str, orders: int) -> None:
-    """Fill a SQLite shop with orders of three lines, each with an option."""
+def make_shop(url: str, orders: int, options: int) -> None:
+    """Fill a SQLite shop with orders of three lines, of which so many have an option."""
     create_schema(url, indexes=False)
     tables = Base.metadata.tables
     with bulk_writer(url) as writer:
         for start in range(0, orders, 50_000):
-            frames = _frames(start, min(50_000, orders - start))
+            frames = _frames(start, min(50_000, orders - start), options)
             for name, frame in frames.items():
                 writer.write(tables[name], frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
     create_schema(url)
 
 
-def _frames(start: int, count: int) -> dict[str, pl.DataFrame]:
+def _frames(start: int, count: int, options: int) -> dict[str, pl.DataFrame]:
     now = pl.lit(datetime(2026, 1, 31, tzinfo=timezone.utc), pl.Datetime("ms", "UTC"))
     order, line = pl.col("order"), pl.col("line")
     orders = pl.select(order=pl.int_range(start, start + count))
@@ -126,7 +127,7 @@ def _frames(start: int, count: int) -> dict[str, pl.DataFrame]:
             **switches,
             **shared,
         ),
-        "line_item_options": lines.select(
+        "line_item_options": lines.filter(line < options).select(
             id=_key("2", order * LINES + line),
             line_item_id=_key("1", order * LINES + line),
             name=pl.lit("Gift wrap"),
@@ -170,7 +171,7 @@ def sqlalchemy(url: str, path: Path, timing: Timing) -> None:
     timing.memory_mb = max(timing.memory_mb, memory)
 
 
-def grow(sizes: list[int], folder: Path) -> None:
+def grow(sizes: list[int], options: int, folder: Path) -> None:
     """Export several numbers of orders, in four ways, and print rates and memory."""
     everything = ("--include", "line_items.line_item_options")
     ways = {
@@ -182,10 +183,10 @@ def grow(sizes: list[int], folder: Path) -> None:
     print(f"\nSQLite, by size\n{'orders':>10}  {'':26}{'run s':>8}{'orders/s':>10}{'MB':>7}")
     for orders in sizes:
         url = f"sqlite:///{folder / f'orders-{orders}.db'}"
-        make_shop(url, orders)
-        for name, options in ways.items():
+        make_shop(url, orders, options)
+        for name, given in ways.items():
             timing = Timing()
-            export(url, folder / "home", timing, orders, *options)
+            export(url, folder / "home", timing, orders, *given)
             seconds = timing.run_seconds[0]
             rate = orders / seconds
             print(
@@ -198,13 +199,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="nested JSON export beside other ways")
     parser.add_argument("--orders", type=int, default=100_000)
+    parser.add_argument("--options", type=int, default=1, choices=range(LINES + 1))
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000, 400_000])
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="export-benchmark-") as name:
         folder = Path(name)
         url = f"sqlite:///{folder / 'shop.db'}"
-        make_shop(url, chosen.orders)
+        make_shop(url, chosen.orders, chosen.options)
         ways: dict[str, Callable[[Timing], None]] = {
             "export-pipelines": lambda t: export(url, folder / "home", t, chosen.orders),
             "SQLAlchemy + json": lambda t: sqlalchemy(url, folder / "peer.jsonl", t),
@@ -214,7 +216,7 @@ def main() -> None:
             line = f'sqlite3 -readonly {path} "{_SQL}" > {folder / "peer.jsonl"}'
             ways["sqlite3 json_group_array"] = lambda t: peer(line, t)
         compare(f"SQLite, {chosen.orders:,} orders", ways, chosen.repeat)
-        grow(chosen.sizes, folder)
+        grow(chosen.sizes, chosen.options, folder)
 
 
 if __name__ == "__main__":
