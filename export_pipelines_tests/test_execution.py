@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from export_pipelines.catalog.entities import ENTITIES
-from export_pipelines.catalog.filters import MATCHERS
+from export_pipelines.catalog.matchers import MATCHERS
 from export_pipelines.cli import main
 from export_pipelines.errors import ExportPipelinesError, NoRecords, TooManyExports, TooManyRecords
 from export_pipelines.execution import check_export, open_instance

@@ -7,7 +7,7 @@ import click
 
 from export_pipelines.artifacts import FieldType
 from export_pipelines.catalog.entities import EXTENDED, Entity, Field
-from export_pipelines.catalog.filters import MATCHERS
+from export_pipelines.catalog.matchers import MATCHERS
 from export_pipelines.errors import one_of
 
 _WIDTH = 100

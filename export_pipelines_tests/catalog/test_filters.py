@@ -15,12 +15,12 @@ from export_pipelines.artifacts import Column, ExportRequest, ExtensionField, Fi
 from export_pipelines.catalog.database import arrow_schema, backend_of, bulk_insert, create_schema
 from export_pipelines.catalog.entities import ENTITIES, Entity, entity
 from export_pipelines.catalog.filters import (
-    MATCHERS,
     MAX_FILTERS,
     MAX_VALUES,
     parse_filters,
     parse_selection,
 )
+from export_pipelines.catalog.matchers import MATCHERS
 from export_pipelines.catalog.predicates import All, AnyOf, Comparison, Comparisons, Operator
 from export_pipelines.catalog.reading import open_snapshots
 from export_pipelines.catalog.select import build_select, compile_select

@@ -18,8 +18,9 @@ from sqlalchemy import Table
 from export_pipelines.artifacts import Column, FieldType
 from export_pipelines.catalog.database import arrow_schema, backend_of, bulk_insert, create_schema
 from export_pipelines.catalog.entities import Field, entity
-from export_pipelines.catalog.filters import MATCHERS, parse_filters
+from export_pipelines.catalog.filters import parse_filters
 from export_pipelines.catalog.keys import format_key
+from export_pipelines.catalog.matchers import MATCHERS
 from export_pipelines.catalog.models.types import compact_json
 from export_pipelines.catalog.predicates import literal_pattern, normal_pattern
 from export_pipelines.catalog.reading import Snapshot, open_snapshots
