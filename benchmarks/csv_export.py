@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from export_pipelines.catalog.sample import generate
-from export_pipelines_tests.servers import start_postgres
+from export_pipelines_tests.servers.postgres import start_postgres
 
 _SQL = "SELECT * FROM products WHERE NOT is_bundle ORDER BY id"
 _ROWS_PER_FILE = 10_000

@@ -7,6 +7,10 @@
     ├── DataError            a value cannot be written in this format: correct it or choose another
     ├── CatalogUnavailable   the database cannot be reached or has no tables: start or create it
     ├── StorageUnavailable   a disk is full, read-only or missing: make room or fix permissions
+    ├── PlatformError        a delivery failed
+    │   ├── PlatformUnavailable    it does not answer or broke off: it is tried again by itself
+    │   ├── PlatformMisconfigured  a field of its configuration is wrong: correct that one
+    │   └── PlatformRefused        it takes no file: free space or give permission over there
     ├── TooManyExports       the organization has no room for another: wait for one to end
     └── Interrupted          somebody stopped it: start it again
 
@@ -27,10 +31,12 @@ class ExportPipelinesError(Exception):
     Attributes:
         code: a stable name for programs, the run's tag `export/error_code`.
         exit_code: what the command line ends with.
+        worth_retrying: whether the same may succeed a little later without anybody's doing.
     """
 
     code = "failed"
     exit_code = 1
+    worth_retrying = False
 
 
 class RequestError(ExportPipelinesError):
@@ -72,6 +78,42 @@ class StorageUnavailable(ExportPipelinesError):
 
     code = "storage_unavailable"
     exit_code = 5
+
+
+class PlatformError(ExportPipelinesError):
+    """Files could not be brought to a platform or to the export store, or read there."""
+
+    code = "platform_failed"
+    exit_code = 8
+
+
+class PlatformUnavailable(PlatformError):
+    """A platform does not answer, broke off, or holds something else than was sent."""
+
+    code = "platform_unavailable"
+    worth_retrying = True
+
+
+class PlatformMisconfigured(PlatformError):
+    """A platform's configuration is wrong.
+
+    Attributes:
+        field: the field to correct.
+    """
+
+    code = "platform_misconfigured"
+    exit_code = 9
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class PlatformRefused(PlatformError):
+    """A platform takes no file: its disk or quota is full, or the account may not write there."""
+
+    code = "platform_refused"
+    exit_code = 10
 
 
 class TooManyExports(ExportPipelinesError):

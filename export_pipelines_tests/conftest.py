@@ -12,7 +12,7 @@ from export_pipelines.catalog.models import Base
 from export_pipelines.catalog.sample import generate
 from export_pipelines_tests.exports import Exporter
 from export_pipelines_tests.olist import FOLDER as OLIST
-from export_pipelines_tests.servers import PostgresServer, start_postgres
+from export_pipelines_tests.servers.postgres import PostgresServer, start_postgres
 
 # A machine at work on something else is no failure. CI tries the same examples each time: new ones
 # are found where somebody can look into them.

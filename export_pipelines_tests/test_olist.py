@@ -13,7 +13,7 @@ import pytest
 from export_pipelines_tests import olist
 from export_pipelines_tests.contracts.formats import digests
 from export_pipelines_tests.exports import Exporter
-from export_pipelines_tests.servers import PostgresServer
+from export_pipelines_tests.servers.postgres import PostgresServer
 
 FIELDS = ["id", "external_ref", "name", "category", "weight"]
 PRODUCTS = 32_951

@@ -23,7 +23,7 @@ from export_pipelines.catalog.models import Base
 from export_pipelines.catalog.models.pim import Product, Supplier
 from export_pipelines.errors import CatalogUnavailable
 from export_pipelines_tests.catalog.test_models import NOW, product
-from export_pipelines_tests.servers import PostgresServer
+from export_pipelines_tests.servers.postgres import PostgresServer
 
 PRODUCTS = Base.metadata.tables["products"]
 SUPPLIERS = Base.metadata.tables["suppliers"]

@@ -25,7 +25,7 @@ from export_pipelines.catalog.models.types import compact_json
 from export_pipelines.catalog.predicates import literal_pattern, normal_pattern
 from export_pipelines.catalog.reading import Snapshot, open_snapshots
 from export_pipelines.catalog.select import build_select, compile_select
-from export_pipelines_tests.servers import PostgresServer
+from export_pipelines_tests.servers.postgres import PostgresServer
 
 BACKENDS = ("sqlite", "postgresql")
 INJECTIONS = [

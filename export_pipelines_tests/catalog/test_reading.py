@@ -33,7 +33,7 @@ from export_pipelines.catalog.reading import Snapshot, open_snapshots
 from export_pipelines.catalog.select import build_select, compile_select
 from export_pipelines.errors import CatalogUnavailable, DataError
 from export_pipelines_tests.catalog.test_database import SUPPLIERS, arrow, supplier
-from export_pipelines_tests.servers import PostgresServer
+from export_pipelines_tests.servers.postgres import PostgresServer
 
 FIELDS = entity("suppliers").fields
 

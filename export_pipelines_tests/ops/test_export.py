@@ -30,7 +30,7 @@ from export_pipelines.ops.export import (
 from export_pipelines.resources import Catalog, ExportStore, Staging
 from export_pipelines_tests.catalog.test_database import SUPPLIERS, arrow, supplier
 from export_pipelines_tests.exports import Exporter
-from export_pipelines_tests.servers import PostgresServer
+from export_pipelines_tests.servers.postgres import PostgresServer
 
 INJECTION = "x'; DROP TABLE products; -- \" %s ? $1 :name"
 

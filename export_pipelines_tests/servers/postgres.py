@@ -1,18 +1,15 @@
-"""Real servers on loopback for tests: started on free ports, stopped with the test run."""
+"""A Postgres server for tests, from a pip package."""
 
 import contextlib
-import ctypes
 import importlib.util
 import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +19,10 @@ from urllib.parse import quote
 import psycopg2
 from psycopg2 import sql
 
+from export_pipelines_tests.servers.process import die_with_parent, free_port
+
 _START_SECONDS = 30
 _STOP_SECONDS = 10
-_PR_SET_PDEATHSIG = 1
 _NOBODY = 65534
 _LOCALE = "en_US.UTF-8"
 _SETTINGS = {
@@ -87,7 +85,7 @@ def start_postgres(folder: Path) -> Iterator[PostgresServer]:
         password = secrets.token_urlsafe(12)
         _initialise(programs, home, locale, password, environment, account)
         for attempts_left in (2, 1, 0):
-            port = _free_port()
+            port = free_port()
             url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
             try:
                 stack.enter_context(_running(programs, home, port, url, environment, account))
@@ -201,7 +199,7 @@ def _running(
             env=environment,
             cwd=home,
             start_new_session=True,
-            preexec_fn=_die_with_parent(),
+            preexec_fn=die_with_parent(signal.SIGQUIT),
             **account,
         )
     try:
@@ -232,22 +230,3 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -
         # Another server may have answered on the port that ours failed to take.
         if process.poll() is None:
             return
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """Return what a child must call so that a killed test run leaves no server behind."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None).prctl
-
-    def ask_for_signal() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
-
-    return ask_for_signal
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
