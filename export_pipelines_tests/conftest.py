@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +14,7 @@ from export_pipelines.catalog.sample import generate
 from export_pipelines_tests.exports import Exporter
 from export_pipelines_tests.olist import FOLDER as OLIST
 from export_pipelines_tests.servers.postgres import PostgresServer, start_postgres
+from export_pipelines_tests.servers.targets import Targets
 
 # A machine at work on something else is no failure. CI tries the same examples each time: new ones
 # are found where somebody can look into them.
@@ -33,6 +35,13 @@ if collect_ignore and os.environ.get("CI"):
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     with start_postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Targets]:
+    """Start platforms by name when they are first asked for."""
+    with ExitStack() as stack:
+        yield Targets(stack, tmp_path_factory.mktemp)
 
 
 @pytest.fixture(scope="session")

@@ -236,5 +236,5 @@ def file_sha256(path: Path) -> str:
 
 def secret(description: str) -> Any:
     """Return a text field whose value comes from an environment variable and is never shown."""
-    extra = {"secret": True}
+    extra: dict[str, Any] = {"secret": True}
     return Field(default="", repr=False, description=description, json_schema_extra=extra)
