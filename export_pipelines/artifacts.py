@@ -204,7 +204,25 @@ class ExportRequest:
     max_rows_per_file: int | None = None
     compression: str | None = None
     file_name: str = ""
+    platforms: Sequence[str | Mapping[str, Any]] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A platform that files are delivered to, as it was asked for; it holds no secret.
+
+    Attributes:
+        key: names its step: letters, digits and underscores.
+        label: what people call it.
+        asked: its name, or its type with its fields.
+        subfolder: the folder below the platform's.
+    """
+
+    key: str
+    label: str
+    asked: str | Mapping[str, Any]
+    subfolder: str
 
 
 @dataclass(frozen=True)
@@ -222,7 +240,9 @@ class ExportPlan:
         max_rows_per_file: rows of one file, or None for one file however long.
         compression: `none`, `gzip`, `zstd` or `zip`.
         file_name: name of the files without number and extension.
+        part_name: template of the names of numbered files, with `{part}` in it.
         started_at: when the run began to work, ISO 8601 in UTC.
+        destinations: the platforms that files are delivered to.
         warnings: what was asked for and cannot be done, in sentences.
     """
 
@@ -236,7 +256,9 @@ class ExportPlan:
     max_rows_per_file: int | None
     compression: str
     file_name: str
+    part_name: str
     started_at: str
+    destinations: tuple[Destination, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property

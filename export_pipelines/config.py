@@ -5,15 +5,16 @@ the options are what the launchpad shows.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import dagster as dg
 from pydantic import ConfigDict, ValidationError, create_model
-from pydantic.fields import FieldInfo
 
 from export_pipelines.artifacts import ExportRequest
+from export_pipelines.config_types import choice, config_type
 from export_pipelines.errors import RequestError, one_of, shown
 from export_pipelines.formats.base import Format
+from export_pipelines.platforms.configuration import platform_config
 
 
 def _switch(description: str) -> dg.Field:
@@ -80,7 +81,15 @@ _SHARED: Mapping[str, dg.Field] = {
     "file_name": dg.Field(
         str,
         default_value="",
-        description="Name of the files without number and ending. Empty: the resource type.",
+        description="Name of the files without number and ending, perhaps with "
+        "{resource_type}, {format}, {run_id}, {date:%Y-%m-%d} and {part:05d}. "
+        "Empty: the resource type.",
+    ),
+    "platforms": dg.Field(
+        [platform_config()],
+        default_value=[],
+        description="Where files are delivered, besides the export store: names in platforms.yaml, "
+        "or platforms written out: {sftp: {host: …, password: {env: NAME}}}.",
     ),
 }
 
@@ -98,14 +107,14 @@ def config_schema(output_format: Format[Any]) -> dict[str, dg.Field]:
             f"from 00001. null: {f'{rows:,}' if rows else 'one file, however long'}.",
         ),
         "compression": dg.Field(
-            _choice(compressions),
+            choice(compressions),
             default_value=compressions[0],
             description=f"How files are compressed: {one_of(compressions)}.",
         ),
     }
     for name, option in output_format.options.model_fields.items():
         schema[name] = dg.Field(
-            _config_type(option),
+            config_type(option),
             default_value=option.default,
             description=option.description,
         )
@@ -135,15 +144,3 @@ _TYPES = create_model(  # type: ignore[call-overload]
     **{name: (kind, None) for name, kind in get_type_hints(ExportRequest).items()},
 )
 _KNOWN = {*_SHARED, "max_rows_per_file", "compression"}
-
-
-def _config_type(option: FieldInfo) -> Any:
-    if get_origin(option.annotation) is Literal:
-        return _choice(get_args(option.annotation))
-    return {bool: bool, list[str]: [str]}[option.annotation]  # type: ignore[index]
-
-
-def _choice(values: tuple[str, ...]) -> dg.Enum:
-    """Return a type that says what it allows, in the launchpad and when a value is refused."""
-    name = " | ".join(value if value.isalnum() else repr(value) for value in values)
-    return dg.Enum(name, [dg.EnumValue(value) for value in values])

@@ -16,9 +16,9 @@ from export_pipelines.config import export_request
 from export_pipelines.definitions import defs
 from export_pipelines.errors import StorageUnavailable
 from export_pipelines.limits import ORGANIZATION_TAG, require_slot
+from export_pipelines.ops.reporting import now
 from export_pipelines.planning import count_records, plan_export
 from export_pipelines.resources import Catalog
-from export_pipelines.store import MANIFEST_NAME, read_manifest
 
 _POLL_SECONDS = 0.2
 _WITHOUT_PROJECT = b"telemetry:\n  enabled: false\n"
@@ -73,7 +73,9 @@ def check_export(instance: dg.DagsterInstance, format_name: str, config: Mapping
     request = export_request(format_name, config)
     catalog = Catalog()
     with catalog.snapshots() as (snapshot,):
-        plan = plan_export(request, snapshot, backend=catalog.backend, run_id="", started_at="")
+        plan = plan_export(
+            request, snapshot, backend=catalog.backend, run_id=str(uuid4()), started_at=now()
+        )
         count_records(plan, snapshot, catalog.backend)
 
 
@@ -83,7 +85,7 @@ def run_export(
     config: Mapping[str, Any],
     on_progress: Callable[[Mapping[str, str]], None],
 ) -> tuple[dg.DagsterRun, dict[str, Any] | None]:
-    """Export, and return the run and, if it succeeded, the manifest.
+    """Export, and return the run and, if it succeeded, its location, manifest and deliveries.
 
     Args:
         instance: where the run is recorded.
@@ -109,7 +111,7 @@ def run_export(
         # Only runs that Dagster itself launched can be resumed from what is staged.
         shutil.rmtree(settings.staging_folder() / run_id, ignore_errors=True)
         return run, None
-    return run, read_manifest(Path(result.output_for_node("upload")) / MANIFEST_NAME)
+    return run, result.output_for_node("finish")
 
 
 @contextmanager

@@ -39,12 +39,11 @@ from export_pipelines.errors import (
 )
 from export_pipelines.formats import FORMATS
 from export_pipelines.formats.base import Format
+from export_pipelines.naming import file_names, name_values
+from export_pipelines.platforms.configuration import find_destinations
 from export_pipelines.spool import Source, cut_rows
 
-_NAME_BYTES = 200
-_NAMES_TAKEN = ("manifest",)
 _ROWS_WORTH_SPLITTING = 100_000
-_FORBIDDEN_IN_NAMES = '/\\:*?"<>|'
 
 
 def plan_export(
@@ -69,6 +68,15 @@ def plan_export(
     asked = entity(request.resource_type)
     options = _options(output_format, request.options)
     names = output_format.resource_types(asked.name, options)
+    time_zone = _time_zone()
+    values = name_values(
+        resource_type=asked.name,
+        format_name=request.format,
+        run_id=run_id,
+        started_at=started_at,
+        time_zone=time_zone,
+    )
+    file_name, part_name = file_names(request.file_name or asked.name, values)
     extended = EXTENDED in [entity(name).name for name in names]
     plan = ExportPlan(
         run_id=run_id,
@@ -76,11 +84,13 @@ def plan_export(
         format=output_format.name,
         options=options.model_dump(),
         sheets=(),
-        time_zone=_time_zone(),
+        time_zone=time_zone,
         extensions=read_extension_fields(snapshot, backend) if extended else (),
         max_rows_per_file=_max_rows(output_format, request.max_rows_per_file),
         compression=_compression(output_format, request.compression),
-        file_name=_file_name(request.file_name, asked),
+        file_name=file_name,
+        part_name=part_name,
+        destinations=find_destinations(request.platforms, values),
         started_at=started_at,
     )
     chosen = _chosen(plan)
@@ -372,17 +382,3 @@ def _compression(output_format: Format[Any], asked: str | None) -> str:
             f"Choose one of {one_of(allowed)}, or leave compression out."
         )
     return asked
-
-
-def _file_name(asked: str, exported: Entity) -> str:
-    name = asked or exported.name
-    harmful = sorted({c for c in name if c in _FORBIDDEN_IN_NAMES or not c.isprintable()})
-    # What cannot be encoded is not printable, so it is harmful already.
-    too_long = not harmful and len(name.encode()) > _NAME_BYTES
-    if harmful or too_long or name != name.strip(" .") or name.lower() in _NAMES_TAKEN:
-        raise RequestError(
-            f"file_name {shown(name)} cannot be a file's name: use at most {_NAME_BYTES} "
-            f"bytes, none of {' '.join(_FORBIDDEN_IN_NAMES)}, no blank or dot at its ends, "
-            f"and not {one_of(_NAMES_TAKEN)}."
-        )
-    return name

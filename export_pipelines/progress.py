@@ -7,7 +7,13 @@
 import time
 from collections.abc import Callable, Mapping
 
-_SHARES = {"chunk": (0, 40), "serialize": (40, 35), "compress": (75, 20), "upload": (95, 5)}
+_SHARES = {
+    "chunk": (0, 40),
+    "serialize": (40, 35),
+    "compress": (75, 20),
+    "upload": (95, 2),
+    "deliver": (97, 3),
+}
 """Where each stage begins and how much it is of the whole, in percent, as measured."""
 
 _SECONDS_BETWEEN = 0.5
@@ -48,3 +54,8 @@ class Progress:
         percent = start + share * min(done, self._total) // self._total
         tags = {"export/stage": self._stage, "export/progress": str(percent)}
         self._publish({**tags, "export/parts": parts} if parts else tags)
+
+
+def after(before: int, report: Callable[[int], None]) -> Callable[[int], None]:
+    """Return a report for one of several files, which counts what was done before it too."""
+    return lambda done: report(before + done)

@@ -14,6 +14,9 @@ from pydantic import Field
 from export_pipelines import settings
 from export_pipelines.catalog.database import backend_of
 from export_pipelines.catalog.reading import Snapshot, open_snapshots
+from export_pipelines.platforms.base import Connection, Platform
+from export_pipelines.platforms.configuration import open_platform
+from export_pipelines.platforms.local import open_store
 
 
 class Catalog(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -52,11 +55,37 @@ class ExportStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     folder: str = Field(
         default="", description="A local folder. Empty: exports in the home folder."
     )
+    platform: str = Field(
+        default="",
+        description="The platform of platforms.yaml that keeps them instead. Empty: that of the "
+        "variable EXPORT_PIPELINES_STORE, or the local folder.",
+    )
+
+    def location(self, run_id: str) -> str:
+        """Return where an export's files are: a local path, or an address without secrets."""
+        platform = self._platform()
+        return f"{platform.location}/{run_id}" if platform else str(self.path / run_id)
 
     @property
     def path(self) -> Path:
-        """The folder."""
+        """The local folder, if no platform keeps exports."""
         return Path(self.folder).resolve() if self.folder else settings.exports_folder()
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Open the store.
+
+        Raises:
+            StorageUnavailable: the local folder cannot be made.
+            PlatformError: the platform is unknown, or cannot be opened.
+        """
+        platform = self._platform()
+        with platform.connect() if platform else open_store(self.path) as connection:
+            yield connection
+
+    def _platform(self) -> Platform | None:
+        name = self.platform or ("" if self.folder else settings.store_platform())
+        return open_platform(name) if name else None
 
 
 class Staging(dg.ConfigurableResource):  # type: ignore[type-arg]

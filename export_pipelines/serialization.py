@@ -51,8 +51,9 @@ def serialize_shard(
 
 def part_name(plan: ExportPlan, part: Part) -> str:
     """Return a file's name without its ending: numbered if the export is cut by rows."""
-    numbered = plan.max_rows_per_file is not None
-    return f"{plan.file_name}-{part.number:05d}" if numbered else plan.file_name
+    if plan.max_rows_per_file is None:
+        return plan.file_name
+    return plan.part_name.format(part=part.number)
 
 
 def _write_part(

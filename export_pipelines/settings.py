@@ -2,6 +2,8 @@
 
 `EXPORT_PIPELINES_HOME`: the one folder for everything that is written, `data` here by default.
 `DATABASE_URL`: the catalogue, `shop.db` in that folder by default.
+`EXPORT_PIPELINES_PLATFORMS`: the file of platforms by name, `platforms.yaml` here by default.
+`EXPORT_PIPELINES_STORE`: the platform that keeps exports; a folder in the home folder by default.
 `EXPORT_PIPELINES_LOG_LEVEL`: from which level a run's log goes to the console, INFO by default.
 `EXPORT_PIPELINES_ORGANIZATION`: whose exports these are, `default` by default.
 `EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS`: how many an organization may have at once, 10 by default.
@@ -29,8 +31,18 @@ def database_url() -> str:
 
 
 def exports_folder() -> Path:
-    """Return the export store: a folder for each finished export."""
+    """Return the folder of the export store, if no platform is: a folder for each export."""
     return home_folder() / "exports"
+
+
+def platforms_file() -> Path:
+    """Return the file that names platforms; it need not be there."""
+    return Path(os.environ.get("EXPORT_PIPELINES_PLATFORMS") or "platforms.yaml").resolve()
+
+
+def store_platform() -> str:
+    """Return the name of the platform that is the export store; empty for a local folder."""
+    return os.environ.get("EXPORT_PIPELINES_STORE", "")
 
 
 def staging_folder() -> Path:

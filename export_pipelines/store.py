@@ -1,19 +1,21 @@
-"""The export store on a local disk: a folder for each finished export.
+"""The export store: a folder for each export, local or on a platform.
 
 A file is there under its name only when it is whole, and `manifest.json`, which names them all,
-comes last: an export without one is not finished.
+comes last, after all deliveries: an export without one is not finished.
 """
 
+import hashlib
 import json
-import os
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from export_pipelines.artifacts import Column, ExportPlan, ExportRequest, StagedFile
+from export_pipelines.errors import ExportPipelinesError, PlatformUnavailable
+from export_pipelines.platforms.base import Connection
+from export_pipelines.progress import after
 
 MANIFEST_NAME = "manifest.json"
 
@@ -31,52 +33,70 @@ _SAID = (
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """What a finished export consists of.
+class Stored:
+    """An export whose files are in the store. Its manifest is staged, and comes there last.
 
     Attributes:
-        folder: the export's folder in the store.
-        content: what `manifest.json` says.
+        location: the export's folder in the store.
+        files: its files, in the staging area.
+        manifest: the manifest, in the staging area.
+        content: what the manifest says.
     """
 
-    folder: str
+    location: str
+    files: tuple[StagedFile, ...]
+    manifest: StagedFile
     content: dict[str, Any]
 
 
-def publish(
-    plan: ExportPlan, files: Sequence[StagedFile], store: Path, *, finished_at: str
-) -> Manifest:
-    """Put the files of an export into the store, then write its manifest.
+def store_files(
+    connection: Connection,
+    run_id: str,
+    files: Sequence[StagedFile],
+    on_bytes: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Put the files of an export into the store.
 
-    If that fails, the files that were put are removed again; the staged ones stay.
+    Where another try has no prospect, those that were put are removed again; the staged ones stay.
 
     Args:
-        plan: the export.
-        files: its files, whole and checksummed, in the staging area.
-        store: the export store.
-        finished_at: when work ended, ISO 8601 in UTC.
+        connection: the store.
+        run_id: names the export's folder.
+        files: whole and checksummed, in the staging area.
+        on_bytes: told the bytes that are there by now.
 
     Raises:
-        OSError: the store cannot be written to.
+        StorageUnavailable: the local store cannot be written to.
+        PlatformError: another store fails.
     """
-    folder = store / plan.run_id
-    folder.mkdir(parents=True, exist_ok=True)
-    content = manifest_content(plan, files, finished_at)
-    # What fails after the manifest has its name takes the manifest back first.
-    put: list[Path] = [folder / MANIFEST_NAME]
+    put: list[str] = []
+    done = 0
     try:
         for file in files:
-            put.append(folder / file.name)
-            _put(Path(file.path), put[-1])
-        _write_whole(folder / MANIFEST_NAME, json.dumps(content, indent=2, ensure_ascii=False))
-    except BaseException:
-        for path in put:
-            with suppress(OSError):
-                path.unlink()
-        with suppress(OSError):
-            folder.rmdir()
+            put.append(stored_name(run_id, file.name))
+            connection.put(file, put[-1], after(done, on_bytes))
+            done += file.bytes
+    except PlatformUnavailable:
         raise
-    return Manifest(str(folder), content)
+    except BaseException:
+        for name in put:
+            with suppress(ExportPipelinesError):
+                connection.delete(name)
+        raise
+
+
+def stored_name(run_id: str, name: str) -> str:
+    """Return the name of an export's file in the store."""
+    return f"{run_id}/{name}"
+
+
+def stage_manifest(content: Mapping[str, Any], folder: Path) -> StagedFile:
+    """Write a manifest into the staging area."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+    path = folder / MANIFEST_NAME
+    path.write_bytes(data)
+    return StagedFile(str(path), path.name, 0, len(data), hashlib.sha256(data).hexdigest())
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -133,39 +153,3 @@ def _columns(columns: Sequence[Column]) -> list[dict[str, Any]]:
         | ({"columns": _columns(column.columns)} if column.columns else {})
         for column in columns
     ]
-
-
-def _put(source: Path, target: Path) -> None:
-    """Give a staged file its name in the store; the staged one stays, for a retry of the upload."""
-    hidden = target.with_name(f".{target.name}.part")
-    hidden.unlink(missing_ok=True)
-    try:
-        try:
-            os.link(source, hidden)
-        except OSError:
-            # Another disk, or one without hard links.
-            shutil.copyfile(source, hidden)
-        _flush(hidden)
-        hidden.replace(target)
-    finally:
-        hidden.unlink(missing_ok=True)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    hidden = path.with_name(f".{path.name}.part")
-    try:
-        hidden.write_text(text + "\n", encoding="utf-8")
-        _flush(hidden)
-        hidden.replace(path)
-    finally:
-        hidden.unlink(missing_ok=True)
-    _flush(path.parent)
-
-
-def _flush(path: Path) -> None:
-    """Have the disk hold what was written, so that a power cut cannot empty a named file."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -94,9 +94,10 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EXPORT_PIPELINES_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("EXPORT_PIPELINES_LOG_LEVEL", "CRITICAL")
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
-    for name in ("DATABASE_URL", "EXPORT_PIPELINES_ORGANIZATION"):
+    for name in ("DATABASE_URL", "EXPORT_PIPELINES_ORGANIZATION", "EXPORT_PIPELINES_STORE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS", raising=False)
+    monkeypatch.setenv("EXPORT_PIPELINES_PLATFORMS", str(tmp_path / "platforms.yaml"))
 
 
 @pytest.fixture

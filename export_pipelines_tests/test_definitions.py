@@ -26,6 +26,7 @@ SHARED: dict[str, Any] = {
     "max_records": None,
     "allow_empty": False,
     "file_name": "",
+    "platforms": [],
     "max_rows_per_file": None,
     "compression": "none",
 }
@@ -39,16 +40,26 @@ JOBS: dict[str, dict[str, Any]] = {
 }
 """The public contract: every job, its config fields and their defaults."""
 
-OPS = ["chunk", "compress", "filter", "query", "serialize", "upload"]
+OPS = [
+    "chunk",
+    "compress",
+    "deliver",
+    "filter",
+    "finish",
+    "query",
+    "serialize",
+    "upload",
+]
 
 
 def test_definitions_are_loadable() -> None:
     dg.Definitions.validate_loadable(defs)
 
 
-def test_there_is_a_job_for_each_format_and_no_other() -> None:
+def test_there_is_a_job_for_each_format_and_one_that_tests_platforms() -> None:
     names = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert names == set(JOBS) == {f"export_{name}" for name in FORMATS}
+    assert set(JOBS) == {f"export_{name}" for name in FORMATS}
+    assert names == {*JOBS, "check_platform"}
 
 
 @pytest.mark.parametrize("name", list(JOBS))
@@ -78,7 +89,7 @@ def test_every_export_has_an_asset() -> None:
 def test_a_fresh_interpreter_loads_without_warnings_and_without_what_is_slow() -> None:
     program = (
         "import sys; import export_pipelines.definitions; "
-        "slow = {'pandas', 'openpyxl', 'dagster_aws', 'boto3', 'botocore', 'rich', "
+        "slow = {'pandas', 'openpyxl', 'dagster_aws', 'boto3', 'botocore', 'rich', 'asyncssh', 'googleapiclient', 'google.auth', "
         "'adbc_driver_manager', 'adbc_driver_sqlite', 'adbc_driver_postgresql'}; "
         "print(sorted(slow & set(sys.modules)))"
     )

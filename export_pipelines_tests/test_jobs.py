@@ -64,12 +64,13 @@ def test_a_run_says_what_it_did(shop: str, exporter: Exporter) -> None:
         "export/format": "csv",
         "export/resource_type": "products",
         "export/records_count": str(count),
+        "export/location": str(exported.folder),
         "export/stage": "upload",
         "export/progress": "100",
         "export/parts": f"{files}/{files}",
     }
     said = metadata(exported)
-    assert set(said) == {"query", "filter", "chunk", "serialize", "compress", "upload"}
+    assert set(said) == {"query", "filter", "chunk", "serialize", "compress", "upload", "finish"}
     assert said["query"]["columns"] == ["id", "price", "name", "weight", "created_at"]
     assert "```sql\nSELECT" in said["query"]["sql"]
     assert "products.is_active" in said["filter"]["sql"]

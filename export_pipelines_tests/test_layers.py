@@ -14,11 +14,12 @@ LAYERS = [
     {"ops"},
     {"resources", "config"},
     {"planning"},
-    {"serialization", "store"},
+    {"serialization", "store", "delivery"},
     {"spool", "compression"},
-    {"formats", "archive"},
+    {"formats", "archive", "platforms", "journal"},
     {"catalog"},
-    {"progress", "settings", "concurrency", "errors", "artifacts", "limits"},
+    {"naming"},
+    {"progress", "settings", "concurrency", "errors", "artifacts", "limits", "config_types"},
 ]
 """From the top: a module imports from its own layer and from those below."""
 

@@ -118,7 +118,7 @@ def test_further_sheets_are_whole(plan: Plan) -> None:
         (
             {"options": {"delimeter": ","}},
             r"There is no CSV export option 'delimeter'\. Did you mean delimiter\? Choose from "
-            r"utf8_bom, .*resource_type, .* and file_name\.",
+            r"utf8_bom, .*resource_type, .* and platforms\.",
         ),
         (
             {"format": "excel", "options": {"include_sheets": ["supplier"]}},

@@ -19,7 +19,8 @@ class Clock:
         ("chunk", "0", "20", "40"),
         ("serialize", "40", "57", "75"),
         ("compress", "75", "85", "95"),
-        ("upload", "95", "97", "100"),
+        ("upload", "95", "96", "97"),
+        ("deliver", "97", "98", "100"),
     ],
 )
 def test_stages_share_the_percentage(stage: str, first: str, half: str, last: str) -> None:

@@ -54,7 +54,10 @@ def test_a_failed_upload_sends_what_is_staged(instance: dg.DagsterInstance) -> N
     settings.home_folder().mkdir()
     settings.exports_folder().touch()
 
-    assert fail_and_resume(instance, "upload", settings.exports_folder().unlink) == ["upload"]
+    assert fail_and_resume(instance, "upload", settings.exports_folder().unlink) == [
+        "upload",
+        "finish",
+    ]
 
 
 def test_a_failed_compression_starts_from_the_files(
@@ -71,4 +74,4 @@ def test_a_failed_compression_starts_from_the_files(
 
     steps = fail_and_resume(instance, "compress[shard_1]", repair)
 
-    assert steps == ["compress[shard_1]", "upload"]
+    assert steps == ["compress[shard_1]", "upload", "finish"]

@@ -63,7 +63,7 @@ def test_files_are_named_by_number_or_not(tmp_path: Path, format_name: str) -> N
     plan, shard = spooled(tmp_path, format_name, ["a", "b"], None)
     ending = FORMATS[format_name].extension(FORMATS[format_name].options())
     assert part_name(plan, shard.parts[0]) == "things"
-    cut = replace(plan, max_rows_per_file=1, file_name="a.b")
+    cut = replace(plan, max_rows_per_file=1, part_name="a.b-{part:05d}")
     assert part_name(cut, Part(123, ())) == "a.b-00123"
     [file] = serialize_shard(cut, replace(shard, parts=shard.parts[:1]), tmp_path / "files")
     assert file.name == f"a.b-00001{ending}"

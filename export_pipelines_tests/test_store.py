@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISDIR
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,16 @@ from export_pipelines.artifacts import (
     StagedFile,
     Statement,
 )
-from export_pipelines.store import MANIFEST_NAME, Manifest, manifest_content, publish, read_manifest
+from export_pipelines.errors import PlatformUnavailable, StorageUnavailable
+from export_pipelines.platforms.local import open_store
+from export_pipelines.store import (
+    MANIFEST_NAME,
+    manifest_content,
+    read_manifest,
+    stage_manifest,
+    store_files,
+    stored_name,
+)
 
 PLAN = ExportPlan(
     run_id="run-1",
@@ -54,6 +64,7 @@ PLAN = ExportPlan(
     max_rows_per_file=2,
     compression="gzip",
     file_name="products",
+    part_name="products-{part:05d}",
     started_at="2026-01-31T09:00:00.000Z",
     warnings=("One level only.",),
 )
@@ -72,8 +83,18 @@ def stage(folder: Path, count: int = 3) -> list[StagedFile]:
     return files
 
 
-def put(tmp_path: Path, store: Path) -> Manifest:
-    return publish(PLAN, stage(tmp_path / "staging"), store, finished_at=FINISHED)
+def publish(files: list[StagedFile], store: Path, staging: Path) -> dict[str, Any]:
+    """Put files, then the manifest, as the ops do; return what the manifest says."""
+    content = manifest_content(PLAN, files, FINISHED)
+    with open_store(store) as connection:
+        store_files(connection, PLAN.run_id, files)
+        manifest = stage_manifest(content, staging)
+        connection.put(manifest, stored_name(PLAN.run_id, MANIFEST_NAME))
+    return content
+
+
+def put(tmp_path: Path, store: Path) -> dict[str, Any]:
+    return publish(stage(tmp_path / "staging"), store, tmp_path / "manifest")
 
 
 @pytest.fixture(params=["same disk", "another disk"])
@@ -104,17 +125,16 @@ def store(
 def test_files_and_manifest_are_all_there_is(tmp_path: Path, store: Path) -> None:
     manifest = put(tmp_path, store)
     folder = store / "run-1"
-    assert manifest.folder == str(folder)
-    assert read_manifest(folder / MANIFEST_NAME) == manifest.content
+    assert read_manifest(folder / MANIFEST_NAME) == manifest
     assert sorted(path.name for path in folder.iterdir()) == [
         "manifest.json",
-        *(file["name"] for file in manifest.content["files"]),
+        *(file["name"] for file in manifest["files"]),
     ]
-    for file in manifest.content["files"]:
+    for file in manifest["files"]:
         data = (folder / file["name"]).read_bytes()
         assert file["bytes"] == len(data)
         assert file["sha256"] == hashlib.sha256(data).hexdigest()
-    assert len(list((tmp_path / "staging").iterdir())) == len(manifest.content["files"])
+    assert len(list((tmp_path / "staging").iterdir())) == len(manifest["files"])
 
 
 def test_the_manifest_says_everything(tmp_path: Path) -> None:
@@ -163,7 +183,7 @@ def test_nothing_has_its_name_before_it_is_whole_and_the_manifest_is_last(
         seen.append(there)
 
     monkeypatch.setattr(os, "fsync", look)
-    publish(PLAN, files, store, finished_at=FINISHED)
+    publish(files, store, tmp_path / "manifest")
     assert len(seen) >= len(files) + 2
     for there in seen:
         assert MANIFEST_NAME not in there or there == {*whole, MANIFEST_NAME}
@@ -173,33 +193,42 @@ def test_nothing_has_its_name_before_it_is_whole_and_the_manifest_is_last(
 def test_a_missing_file_takes_back_those_before_it(tmp_path: Path, store: Path) -> None:
     files = stage(tmp_path / "staging")
     Path(files[2].path).unlink()
-    with pytest.raises(FileNotFoundError):
-        publish(PLAN, files, store, finished_at=FINISHED)
-    assert not (store / "run-1").exists()
-
-
-def test_a_full_disk_under_the_manifest_takes_everything_back(tmp_path: Path, store: Path) -> None:
-    files = stage(tmp_path / "staging")
-    (store / "run-1").mkdir(parents=True)
-    (store / "run-1" / f".{MANIFEST_NAME}.part").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left"):
-        publish(PLAN, files, store, finished_at=FINISHED)
-    assert not (store / "run-1").exists()
+    with pytest.raises(StorageUnavailable, match=r"No such file .* Nothing was published"):
+        publish(files, store, tmp_path)
+    assert list(store.iterdir()) == []
 
 
 def test_what_cannot_be_put_takes_back_what_was(tmp_path: Path, store: Path) -> None:
     files = stage(tmp_path / "staging")
     in_the_way = store / "run-1" / files[1].name / "folder"
     in_the_way.mkdir(parents=True)
-    with pytest.raises(OSError, match="irectory"):
-        publish(PLAN, files, store, finished_at=FINISHED)
+    with pytest.raises(StorageUnavailable, match="irectory"):
+        publish(files, store, tmp_path)
     assert [path.name for path in (store / "run-1").iterdir()] == [files[1].name]
 
 
-def test_a_manifest_that_may_not_last_is_taken_back_with_its_files(
+def test_a_full_disk_under_the_manifest_leaves_only_whole_files(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = stage(tmp_path / "staging")
+    fsync = os.fsync
+
+    def refuse_the_manifest(handle: int) -> None:
+        if MANIFEST_NAME in os.readlink(f"/proc/self/fd/{handle}"):
+            raise OSError(errno.ENOSPC, "No space left on device", "disk")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse_the_manifest)
+    with pytest.raises(StorageUnavailable, match="The disk is full at disk"):
+        publish(files, store, tmp_path / "manifest")
+    there = {path.name: path.read_bytes() for path in (store / "run-1").iterdir()}
+    assert there == {file.name: Path(file.path).read_bytes() for file in files}
+
+
+def test_a_folder_that_cannot_be_flushed_takes_everything_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some network disks refuse to flush folders, which comes after the manifest's name."""
+    """Some network disks refuse to flush folders, which comes after a file's name."""
     store = tmp_path / "store"
     fsync = os.fsync
 
@@ -209,22 +238,39 @@ def test_a_manifest_that_may_not_last_is_taken_back_with_its_files(
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", refuse_folders)
-    with pytest.raises(OSError, match="Invalid argument"):
-        publish(PLAN, stage(tmp_path / "staging"), store, finished_at=FINISHED)
-    assert not (store / "run-1").exists()
+    with pytest.raises(StorageUnavailable, match="Invalid argument"):
+        put(tmp_path, store)
+    assert list(store.iterdir()) == []
+
+
+def test_what_was_put_stays_when_another_try_may_succeed(tmp_path: Path) -> None:
+    files = stage(tmp_path / "staging")
+    store = tmp_path / "store"
+
+    def break_off(done: int) -> None:
+        if done > files[0].bytes:
+            raise PlatformUnavailable("gone")
+
+    with open_store(store) as connection:
+        with pytest.raises(PlatformUnavailable):
+            store_files(connection, "run-1", files, break_off)
+        assert [file.name for file in connection.list("run-1")] == [
+            f"run-1/{file.name}" for file in files[:2]
+        ]
+        store_files(connection, "run-1", files)
+        assert len(connection.list("run-1")) == len(files)
 
 
 def test_a_store_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError):
-        publish(PLAN, stage(tmp_path / "staging"), tmp_path / "file" / "store", finished_at="")
+    with pytest.raises(StorageUnavailable, match="Not a directory"):
+        put(tmp_path, tmp_path / "file" / "store")
 
 
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
-from export_pipelines_tests.test_store import FINISHED, PLAN, stage
-from export_pipelines.store import publish
+from export_pipelines_tests.test_store import publish, stage
 
 staging, store, moment = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 fsync, calls = os.fsync, []
@@ -245,7 +291,7 @@ def die_in_the_middle(source, target):
 os.fsync = die_later
 if sys.argv[4] == "copy":
     shutil.copyfile = die_in_the_middle
-publish(PLAN, stage(staging), store, finished_at=FINISHED)
+publish(stage(staging), store, staging / 'manifest')
 """
 
 

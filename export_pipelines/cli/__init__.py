@@ -8,7 +8,23 @@ from export_pipelines import settings
 from export_pipelines.catalog.entities import ENTITIES, entity
 from export_pipelines.cli.description import describe
 from export_pipelines.cli.export import export, export_and_report
+from export_pipelines.cli.platforms import platforms
 from export_pipelines.cli.terminal import exit_codes, make_sample
+
+_HELP = """
+Exports a shop's catalogue and orders to files.
+
+\b
+export-pipelines sample                     make a sample shop
+export-pipelines resource-types             what can be exported
+export-pipelines resource-types products    its fields, relations and matchers
+export-pipelines export csv products        export it
+export-pipelines export excel products --filter name_cont=FW --field sku
+export-pipelines export json orders --include line_items --date-from 2026-01-01
+export-pipelines export csv products --platform partner    and deliver it
+export-pipelines platforms check partner    does that platform work?
+export-pipelines dev                        web UI, schedules and GraphQL
+"""
 
 _EPILOG = """
 \b
@@ -20,27 +36,19 @@ DATABASE_URL: sqlite:///path/shop.db or postgresql://user:password@host/name.
 Exit codes: 0 done; 2 the request is wrong; 3 nothing to export;
 4 the database cannot be read; 5 files cannot be written;
 6 a value does not fit the format; 7 too many exports at once;
-130 interrupted; 1 anything else.
+8 a platform does not answer; 9 its configuration is wrong;
+10 it takes no file; 130 interrupted; 1 anything else.
 """
 
 
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(help=_HELP, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="export-pipelines")
 def main() -> None:
-    r"""Exports a shop's catalogue and orders to files.
-
-    \b
-    export-pipelines sample                     make a sample shop
-    export-pipelines resource-types             what can be exported
-    export-pipelines resource-types products    its fields, relations and matchers
-    export-pipelines export csv products        export it
-    export-pipelines export excel products --filter name_cont=FW --field sku
-    export-pipelines export json orders --include line_items --date-from 2026-01-01
-    export-pipelines dev                        web UI, schedules and GraphQL
-    """
+    """Run the command line."""
 
 
 main.add_command(export)
+main.add_command(platforms)
 
 
 @main.command()

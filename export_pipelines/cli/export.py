@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
-from export_pipelines import settings
 from export_pipelines.cli.terminal import exit_code, exit_codes, progress_bar
 from export_pipelines.formats import FORMATS
 from export_pipelines.formats.base import Format
@@ -44,20 +43,24 @@ def export_and_report(
     began = time.monotonic()
     with open_instance() as instance, progress_bar() as show:
         check_export(instance, format_name, config)
-        run, manifest = run_export(instance, format_name, config, show)
-    if manifest is None:
+        run, finished = run_export(instance, format_name, config, show)
+    if finished is None:
         unexplained = f"The export failed unexpectedly: see run {run.run_id} in the web UI."
         click.echo(f"Error: {run.tags.get('export/error', unexplained)}", err=True)
+        if location := run.tags.get("export/location"):
+            click.echo(f"The files are whole, and stay in {_from_here(location)}", err=True)
         sys.exit(exit_code(run.tags.get("export/error_code", "")))
     if as_json:
-        answer = {"run_id": run.run_id, "status": run.status.value, **manifest}
+        manifest, deliveries = finished["manifest"], finished["deliveries"]
+        place = {"location": finished["location"], "deliveries": deliveries}
+        answer = {"run_id": run.run_id, "status": run.status.value, **manifest, **place}
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
-        _report(manifest, time.monotonic() - began)
+        _report(finished, time.monotonic() - began)
 
 
-def _report(manifest: Mapping[str, Any], seconds: float) -> None:
-    folder = settings.exports_folder() / manifest["run_id"]
+def _report(finished: Mapping[str, Any], seconds: float) -> None:
+    manifest, location = finished["manifest"], _from_here(finished["location"])
     files = manifest["files"]
     size = sum(file["bytes"] for file in files)
     title = FORMATS[manifest["format"]].title
@@ -66,17 +69,19 @@ def _report(manifest: Mapping[str, Any], seconds: float) -> None:
         f"{len(files):,} {'file' if len(files) == 1 else 'files'}, {size:,} bytes, {seconds:.1f} s."
     )
     for file in files[:_LISTED_FILES]:
-        place = _from_here(folder / file["name"])
-        click.echo(f"  {place}  {file['rows']:,} rows, {file['bytes']:,} bytes")
+        click.echo(f"  {location}/{file['name']}  {file['rows']:,} rows, {file['bytes']:,} bytes")
     if len(files) > _LISTED_FILES:
-        place = _from_here(folder / "manifest.json")
-        click.echo(f"  and {len(files) - _LISTED_FILES:,} more, all listed in {place}")
+        more = len(files) - _LISTED_FILES
+        click.echo(f"  and {more:,} more, all listed in {location}/manifest.json")
+    for delivery in finished["deliveries"]:
+        click.echo(f"Delivered to {delivery['platform']}: {delivery['location']}")
     for warning in manifest["warnings"]:
         click.echo(f"Note: {warning}", err=True)
 
 
-def _from_here(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+def _from_here(location: str) -> str:
+    path = Path(location)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else location
 
 
 def _command(output_format: Format[Any]) -> click.Command:
@@ -158,7 +163,14 @@ def _shared_options(output_format: Format[Any]) -> list[click.Option]:
         ),
         click.Option(
             ["--file-name"],
-            help="Name of the files without number and ending. Default: the resource type.",
+            help="Name of the files without number and ending, perhaps with {resource_type}, "
+            "{format}, {run_id}, {date:%Y-%m-%d} and {part:05d}. Default: the resource type.",
+        ),
+        click.Option(
+            ["--platform", "platforms"],
+            multiple=True,
+            metavar="NAME",
+            help="A platform of platforms.yaml to deliver to as well; again for more.",
         ),
         click.Option(
             ["--json", "as_json"], is_flag=True, help="Print the run and its manifest as JSON."

@@ -1,6 +1,5 @@
-"""The steps of an export. Each calls one plain function and says what it did."""
+"""The steps that make the files of an export. Each calls one plain function and reports."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,12 +7,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from export_pipelines.artifacts import ExportPlan, Shard, StagedFile, export_asset_key
+from export_pipelines.artifacts import ExportPlan, Shard, StagedFile
 from export_pipelines.compression import compress_files
 from export_pipelines.config import export_request
 from export_pipelines.formats import FORMATS
 from export_pipelines.ops.reporting import (
-    duration,
     explained,
     file_metadata,
     now,
@@ -33,10 +31,9 @@ from export_pipelines.planning import (
     plan_sources,
     require_records,
 )
-from export_pipelines.resources import Catalog, ExportStore, Staging
+from export_pipelines.resources import Catalog, Staging
 from export_pipelines.serialization import serialize_shard
 from export_pipelines.spool import counted, spool
-from export_pipelines.store import publish
 
 
 class QueryConfig(dg.Config):
@@ -148,45 +145,3 @@ def compress(
     rows = sum(file.rows for file in compressed)
     context.add_output_metadata({**file_metadata(compressed), **rate(rows, began)})
     return list(compressed)
-
-
-@dg.op
-def upload(
-    context: dg.OpExecutionContext,
-    plan: ExportPlan,
-    files: list[list[StagedFile]],
-    staging: Staging,
-    store: ExportStore,
-) -> str:
-    """Puts the files into the export store, the manifest last, and returns their folder."""
-    began = time.monotonic()
-    ordered = [file for group in files for file in group]
-    report = progress(context, "upload", 1)
-    with explained(context):
-        manifest = publish(plan, ordered, store.path, finished_at=now())
-    shutil.rmtree(staging.run_folder(plan.run_id), ignore_errors=True)
-    report.report(1, f"{len(ordered)}/{len(ordered)}")
-    context.log_event(materialization(plan, manifest.content, manifest.folder))
-    context.add_output_metadata({**file_metadata(ordered), **rate(plan.records_count, began)})
-    for warning in manifest.content["warnings"]:
-        context.log.warning(warning)
-    return manifest.folder
-
-
-def materialization(
-    plan: ExportPlan, manifest: dict[str, Any], folder: str
-) -> dg.AssetMaterialization:
-    """Return the event by which the UI plots an export's records, bytes and seconds over time."""
-    seconds = duration(manifest["started_at"], manifest["finished_at"])
-    return dg.AssetMaterialization(
-        asset_key=export_asset_key(plan.resource_type, plan.format),
-        description=f"{plan.records_count:,} {plan.resource_type} as {plan.format}",
-        metadata={
-            "records": plan.records_count,
-            "bytes": sum(file["bytes"] for file in manifest["files"]),
-            "files": len(manifest["files"]),
-            "seconds": seconds,
-            "folder": dg.MetadataValue.path(folder),
-            "manifest": dg.MetadataValue.json(manifest),
-        },
-    )

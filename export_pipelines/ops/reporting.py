@@ -25,12 +25,21 @@ _TAG_CHARACTERS = 4_000
 
 
 @contextmanager
-def explained(context: dg.OpExecutionContext, *, remove: Path | None = None) -> Iterator[None]:
+def explained(
+    context: dg.OpExecutionContext,
+    *,
+    remove: Path | None = None,
+    retries: int = 0,
+    about: str = "",
+) -> Iterator[None]:
     """Fail the run with the sentence of an error that this project can explain.
 
     Args:
         context: the op's.
         remove: a folder of unfinished work, removed if anything goes wrong.
+        retries: how often Dagster tries the op again when that is worth it. Until the last time
+            the run has not failed, and its tags do not say so.
+        about: what the error is about, put before its sentence.
     """
     try:
         yield
@@ -40,18 +49,30 @@ def explained(context: dg.OpExecutionContext, *, remove: Path | None = None) -> 
         known = _known(error)
         if known is None:
             raise
-        sentence = _shortened(str(known), _TAG_CHARACTERS)
-        publish_tags(context, {"export/error": sentence, "export/error_code": known.code})
+        sentence = f"{about}: {known}" if about else str(known)
+        if known.worth_retrying and context.retry_number < retries:
+            context.log.warning(f"Tried again in a moment: {sentence}")
+            raise dg.Failure(sentence) from None
+        _publish_error(context, sentence, known.code)
         if isinstance(known, Interrupted):
             raise
-        raise dg.Failure(str(known), allow_retries=False) from None
+        raise dg.Failure(sentence, allow_retries=False) from None
+
+
+def _publish_error(context: dg.OpExecutionContext, sentence: str, code: str) -> None:
+    """Put an error on the run, after those of other platforms if there are any."""
+    run = context.instance.get_run_by_id(context.run_id)
+    before = run.tags.get("export/error", "") if run else ""
+    joined = f"{before} {sentence}" if before and not before.endswith(sentence) else sentence
+    text = _shortened(joined, _TAG_CHARACTERS)
+    publish_tags(context, {"export/error": text, "export/error_code": code})
 
 
 def _known(error: BaseException) -> ExportPipelinesError | None:
     if isinstance(error, OSError):
         return storage_error(error)
     if isinstance(error, (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)):
-        return Interrupted("Interrupted: nothing was published.")
+        return Interrupted("Interrupted: the export is not finished.")
     return error if isinstance(error, ExportPipelinesError) else None
 
 

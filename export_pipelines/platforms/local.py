@@ -1,16 +1,22 @@
 """A folder of this machine, or one that is mounted on it."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from export_pipelines.artifacts import StagedFile
-from export_pipelines.errors import PlatformMisconfigured, PlatformRefused, storage_error
+from export_pipelines.errors import (
+    ExportPipelinesError,
+    PlatformMisconfigured,
+    PlatformRefused,
+    storage_error,
+)
 from export_pipelines.platforms.base import (
     Connection,
     Platform,
@@ -50,7 +56,7 @@ class Local(Platform):
                 "disk.",
                 field="folder",
             )
-        yield _LocalConnection(folder, _copy)
+        yield _LocalConnection(folder, _copy, _refused)
 
 
 @contextmanager
@@ -63,21 +69,27 @@ def open_store(folder: Path) -> Iterator[Connection]:
     Raises:
         StorageUnavailable: the folder cannot be made.
     """
-    with _explained():
+    with _explained(storage_error):
         folder.mkdir(parents=True, exist_ok=True)
-    yield _LocalConnection(folder, _link_or_copy)
+    yield _LocalConnection(folder, _link_or_copy, storage_error)
 
 
 class _LocalConnection(Connection):
-    def __init__(self, folder: Path, take: Callable[[StagedFile, Path], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        take: Callable[[StagedFile, Path], None],
+        explain: Callable[[OSError], ExportPipelinesError],
+    ) -> None:
         self._folder = folder
         self._take = take
+        self._explain = explain
 
     def put(
         self, file: StagedFile, name: str, on_bytes: Callable[[int], None] = lambda done: None
     ) -> Receipt:
         target = self._folder / name
-        with _explained():
+        with _explained(self._explain):
             if _is_same(file, target):
                 on_bytes(file.bytes)
                 return Receipt(0, "sha256")
@@ -97,11 +109,11 @@ class _LocalConnection(Connection):
     def get(self, name: str, target: Path) -> None:
         if not (self._folder / name).is_file():
             raise FileNotFoundError(name)
-        with _explained():
+        with _explained(self._explain):
             shutil.copyfile(self._folder / name, target)
 
     def list(self, folder: str = "") -> list[RemoteFile]:
-        with _explained():
+        with _explained(self._explain):
             below = self._folder / folder
             found = below.iterdir() if below.is_dir() else ()
             return sorted(
@@ -114,8 +126,13 @@ class _LocalConnection(Connection):
             )
 
     def delete(self, name: str) -> None:
-        with _explained():
-            (self._folder / name).unlink(missing_ok=True)
+        with _explained(self._explain):
+            path = self._folder / name
+            path.unlink(missing_ok=True)
+            # As in a bucket, a folder is there as long as something is in it.
+            if path.parent != self._folder:
+                with suppress(OSError):
+                    path.parent.rmdir()
 
 
 def _is_same(file: StagedFile, target: Path) -> bool:
@@ -149,9 +166,18 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+def _refused(error: OSError) -> PlatformRefused:
+    where = error.filename2 or error.filename or "the folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return PlatformRefused(f"The disk of {where} is full: make room there.")
+    return PlatformRefused(
+        f"{where} cannot be used: {error.strerror or error}. Correct the folder or its permissions."
+    )
+
+
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(explain: Callable[[OSError], ExportPipelinesError]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise storage_error(error) from None
+        raise explain(error) from None

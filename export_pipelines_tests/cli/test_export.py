@@ -221,6 +221,6 @@ def test_an_interrupted_export_publishes_nothing(home: Path, tmp_path: Path) -> 
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, ""), error
-    assert error == "Error: Interrupted: nothing was published.\n"
+    assert error == "Error: Interrupted: the export is not finished.\n"
     assert not list(home.glob("exports/*/*"))
     assert not list(home.glob("staging/*/spool/*"))

@@ -126,6 +126,7 @@ def plan_of(
         "max_rows_per_file": None,
         "compression": FORMATS[format_name].compressions[0],
         "file_name": "things",
+        "part_name": "things-{part:05d}",
         "started_at": "2024-01-01T00:00:00Z",
     }
     return ExportPlan(**values | changes)

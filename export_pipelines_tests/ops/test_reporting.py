@@ -99,7 +99,7 @@ def test_interruptions_stay_what_they_are_and_are_named(
     with pytest.raises(type(error)), explained(context, remove=tmp_path / "work"):
         raise error
     assert tags(context) == {
-        "export/error": "Interrupted: nothing was published.",
+        "export/error": "Interrupted: the export is not finished.",
         "export/error_code": "interrupted",
     }
     assert not (tmp_path / "work").exists()
@@ -119,9 +119,9 @@ def test_endless_sentences_are_cut_in_tags(context: Any) -> None:
 
 
 def test_progress_is_published_on_the_run(context: Any) -> None:
-    progress(context, "upload", 1).report(1, "3/3")
+    progress(context, "deliver", 1).report(1, "3/3")
     assert tags(context) == {
-        "export/stage": "upload",
+        "export/stage": "deliver",
         "export/progress": "100",
         "export/parts": "3/3",
     }

@@ -1,0 +1,207 @@
+"""Platforms as people configure them: by name in `platforms.yaml`, or written out in run config.
+
+Both have the same form, `{sftp: {host: …, password: {env: NAME}}}`. What is read here keeps the
+names of variables; their values are read when a platform is opened, and go nowhere else.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+import yaml
+from dagster._config import ScalarUnion
+from pydantic import ValidationError
+
+from export_pipelines import settings
+from export_pipelines.artifacts import Destination
+from export_pipelines.config_types import config_type, is_secret
+from export_pipelines.errors import (
+    PlatformMisconfigured,
+    RequestError,
+    one_of,
+    shown,
+    unknown,
+)
+from export_pipelines.naming import folder_name, name_values
+from export_pipelines.platforms import PLATFORMS
+from export_pipelines.platforms.base import Platform
+
+Asked = str | Mapping[str, Any]
+"""A platform's name, or its type with its fields."""
+
+_TYPE_FIELD = "platform_type"
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
+_SOMETIME = name_values(
+    resource_type="products",
+    format_name="csv",
+    run_id="run",
+    started_at="2026-01-31T09:00:00Z",
+    time_zone="UTC",
+)
+
+
+def platform_config() -> Any:
+    """Return the config type of one platform: a name, or a type with its fields."""
+    kinds = {
+        name: dg.Field(_fields(kind), description=kind.__doc__) for name, kind in PLATFORMS.items()
+    }
+    selector = dg.Selector(kinds)  # type: ignore[no-untyped-call]
+    return ScalarUnion(dg.String, non_scalar_schema=selector)
+
+
+def _fields(kind: type[Platform]) -> dict[str, dg.Field]:
+    return {
+        name: dg.Field(config_type(field), is_required=field.is_required())
+        if field.is_required() or is_secret(field)
+        else dg.Field(
+            config_type(field), default_value=field.default, description=field.description
+        )
+        for name, field in kind.model_fields.items()
+        if name != _TYPE_FIELD
+    }
+
+
+def label_of(asked: Asked) -> str:
+    """Return what people call a platform: its name, or its type."""
+    return asked if isinstance(asked, str) else next(iter(asked), "platform")
+
+
+def find_destinations(
+    asked: Sequence[Asked], values: Mapping[str, str | datetime]
+) -> tuple[Destination, ...]:
+    """Return where files are delivered, each with a key of its own.
+
+    Args:
+        asked: names, or types with fields.
+        values: those of `name_values`.
+
+    Raises:
+        PlatformMisconfigured: a platform is unknown or wrong.
+        RequestError: a platform is named twice, or its subfolder's pattern is wrong.
+    """
+    found: dict[str, Destination] = {}
+    for one in asked:
+        label = label_of(one)
+        if asked.count(one) > 1:
+            raise RequestError(f"platforms names {label} more than once.")
+        key = base = re.sub(r"\W", "_", label, flags=re.ASCII)
+        number = 1
+        while key in found:
+            number += 1
+            key = f"{base}_{number}"
+        subfolder = folder_name(open_platform(one).subfolder, values)
+        found[key] = Destination(key, label, one, subfolder)
+    return tuple(found.values())
+
+
+def open_platform(asked: Asked) -> Platform:
+    """Return a platform with the values of its variables; nothing connects.
+
+    Raises:
+        PlatformMisconfigured: there is no platform of that name, a field is unknown, missing or
+            wrong, or a variable is not set.
+    """
+    if isinstance(asked, str):
+        known = read_platforms()
+        if asked not in known:
+            raise PlatformMisconfigured(_no_platform(asked, list(known)), field="platforms")
+        return _build(known[asked], asked)
+    return _build(asked, label_of(asked))
+
+
+def _no_platform(name: str, known: list[str]) -> str:
+    path = settings.platforms_file()
+    if known:
+        return f"{unknown('platform', name, known)} They are in {path}."
+    return f"There is no platform {shown(name)}: {path} names none. See docs/platforms.md."
+
+
+def read_platforms() -> dict[str, Mapping[str, Any]]:
+    """Return the platforms of `platforms.yaml` by name, as they are written there; none without it.
+
+    Raises:
+        PlatformMisconfigured: the file cannot be read, or has another form.
+    """
+    path = settings.platforms_file()
+    try:
+        content = yaml.safe_load(path.read_bytes()) if path.exists() else {}
+    except OSError as error:
+        raise _unreadable(f"{path} cannot be read: {error.strerror}.") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        problem = getattr(error, "problem", None) or "it is not text"
+        raise _unreadable(f"{path} is no YAML{line}: {problem}.") from None
+    named = content.get("platforms") if isinstance(content, dict) else None
+    if content and (not isinstance(named, dict) or len(content) > 1):
+        raise _unreadable(f"{path} must have one key, platforms, with a name for each platform.")
+    for name in named or {}:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise _unreadable(
+                f"{path}: {shown(name)} cannot be a platform's name: use letters, digits, - and _."
+            )
+    return dict(named or {})
+
+
+def _unreadable(sentence: str) -> PlatformMisconfigured:
+    return PlatformMisconfigured(sentence, field="platforms")
+
+
+def _build(written: Any, label: str) -> Platform:
+    if not isinstance(written, Mapping) or len(written) != 1:
+        raise PlatformMisconfigured(
+            f"{label}: write one type of {one_of(list(PLATFORMS))} with its fields below it.",
+            field=_TYPE_FIELD,
+        )
+    [(platform_type, fields)] = written.items()
+    if platform_type not in PLATFORMS:
+        sentence = unknown("platform type", platform_type, list(PLATFORMS))
+        raise PlatformMisconfigured(f"{label}: {sentence}", field=_TYPE_FIELD)
+    kind = PLATFORMS[platform_type]
+    values = {
+        name: _value(kind, name, value, label) for name, value in _mapping(fields, label).items()
+    }
+    try:
+        platform = kind(**values)
+    except ValidationError as error:
+        # Its own text quotes values, which may be secrets.
+        problem = error.errors(include_input=False, include_context=False)[0]
+        name = ".".join(str(place) for place in problem["loc"])
+        raise PlatformMisconfigured(f"{label}.{name}: {problem['msg']}.", field=name) from None
+    folder_name(platform.subfolder, _SOMETIME)
+    return platform
+
+
+def _mapping(fields: Any, label: str) -> Mapping[str, Any]:
+    if fields is None or isinstance(fields, Mapping):
+        return fields or {}
+    raise PlatformMisconfigured(f"{label}: its fields must be names with values.", field=label)
+
+
+def _value(kind: type[Platform], name: str, value: Any, label: str) -> Any:
+    """Return a field's value, from the environment if it is written as `{env: NAME}`."""
+    known = [field for field in kind.model_fields if field != _TYPE_FIELD]
+    if name not in known:
+        sentence = unknown("field", name, known)
+        raise PlatformMisconfigured(f"{label}: {sentence}", field=str(name))
+    if not isinstance(value, Mapping):
+        if is_secret(kind.model_fields[name]) and value:
+            raise PlatformMisconfigured(
+                f"{label}.{name} is a secret: put it into a variable of the environment, and write "
+                f"{name}: {{env: NAME_OF_THE_VARIABLE}} here.",
+                field=name,
+            )
+        return value
+    variable = value.get("env")
+    if set(value) != {"env"} or not isinstance(variable, str):
+        raise PlatformMisconfigured(
+            f"{label}.{name}: write a value, or {{env: NAME_OF_A_VARIABLE}}.", field=name
+        )
+    if variable not in os.environ:
+        raise PlatformMisconfigured(
+            f"{label}.{name}: the variable {variable} is not set where exports run.", field=name
+        )
+    return os.environ[variable]
