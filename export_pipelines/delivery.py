@@ -103,7 +103,8 @@ def _manifest(connection: Connection, name: str) -> Any:
 def _stale(manifest: Any, files: Sequence[StagedFile]) -> list[str]:
     """Return the files of a manifest that are not among `files`; nothing outside its folder."""
     listed = manifest.get("files", ()) if isinstance(manifest, dict) else ()
-    names = [file.get("name") for file in listed if isinstance(file, dict)]
+    entries = listed if isinstance(listed, list) else []
+    names = [file.get("name") for file in entries if isinstance(file, dict)]
     kept = {file.name for file in files}
     return [
         name
