@@ -152,7 +152,7 @@ def shown(value: Any) -> str:
 def storage_error(error: OSError) -> StorageUnavailable:
     """Say what is wrong with a disk or a folder, and what to do."""
     where = f" at {error.filename}" if error.filename else ""
-    if (error.errno or _errno_of(str(error))) in _DISK_FULL:
+    if is_disk_full(error):
         return StorageUnavailable(
             f"The disk is full{where}: make room in the staging area and the export store. "
             "Nothing was published."
@@ -162,6 +162,11 @@ def storage_error(error: OSError) -> StorageUnavailable:
         f"Files cannot be written{where}: {reason}. Nothing was published: correct the folder's "
         "place or permissions."
     )
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Return whether a file could not grow: the disk, a quota or a limit of its size is reached."""
+    return (error.errno or _errno_of(str(error))) in _DISK_FULL
 
 
 def _errno_of(text: str) -> int:

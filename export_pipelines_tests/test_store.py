@@ -193,7 +193,7 @@ def test_nothing_has_its_name_before_it_is_whole_and_the_manifest_is_last(
 def test_a_missing_file_takes_back_those_before_it(tmp_path: Path, store: Path) -> None:
     files = stage(tmp_path / "staging")
     Path(files[2].path).unlink()
-    with pytest.raises(StorageUnavailable, match=r"No such file .* Nothing was published"):
+    with pytest.raises(FileNotFoundError):
         publish(files, store, tmp_path)
     assert list(store.iterdir()) == []
 
@@ -214,7 +214,7 @@ def test_a_full_disk_under_the_manifest_leaves_only_whole_files(
     fsync = os.fsync
 
     def refuse_the_manifest(handle: int) -> None:
-        if MANIFEST_NAME in os.readlink(f"/proc/self/fd/{handle}"):
+        if MANIFEST_NAME in Path(f"/proc/self/fd/{handle}").readlink().name:
             raise OSError(errno.ENOSPC, "No space left on device", "disk")
         fsync(handle)
 

@@ -135,12 +135,12 @@ def check(context: dg.OpExecutionContext) -> None:
     with explained(context, about=label):
         platform = open_platform(asked)
         steps = platform.check()
-        context.add_output_metadata({"location": platform.location, "steps": _table(steps)})
-        for step in steps:
-            outcome = step.error or "passed"
-            context.log.info(f"{label}: {step.name}: {outcome} ({step.seconds:.2f} s)")
-        for step in steps:
-            if step.error:
+    context.add_output_metadata({"location": platform.location, "steps": _table(steps)})
+    for step in steps:
+        outcome = step.error or "passed"
+        context.log.info(f"{label}: {step.name}: {outcome} ({step.seconds:.2f} s)")
+        if step.error:
+            with explained(context, about=f"{label}: {step.name}"):
                 raise step.error
 
 

@@ -142,9 +142,10 @@ class Platform(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
         """
 
     def check(self) -> list[CheckedStep]:
-        """Write, list, read and delete a small file, and return the steps until the first failure.
+        """Write, list, read and delete a small file, and return how each step went.
 
-        Nothing of it stays, and no file of another name is touched.
+        After a failure only the deletion is tried, so that nothing of it stays. No file of another
+        name is touched.
         """
         with TemporaryDirectory(prefix="export-pipelines-") as folder:
             return list(_check(self, Path(folder)))

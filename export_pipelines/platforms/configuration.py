@@ -135,15 +135,22 @@ def read_platforms() -> dict[str, Mapping[str, Any]]:
         line = f" in line {where.line + 1}" if where else ""
         problem = getattr(error, "problem", None) or "it is not text"
         raise _unreadable(f"{path} is no YAML{line}: {problem}.") from None
-    named = content.get("platforms") if isinstance(content, dict) else None
-    if content and (not isinstance(named, dict) or len(content) > 1):
+    named = _named(content or {})
+    if named is None:
         raise _unreadable(f"{path} must have one key, platforms, with a name for each platform.")
-    for name in named or {}:
+    for name in named:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise _unreadable(
                 f"{path}: {shown(name)} cannot be a platform's name: use letters, digits, - and _."
             )
-    return dict(named or {})
+    return named
+
+
+def _named(content: Any) -> dict[str, Any] | None:
+    if not isinstance(content, dict) or content.keys() - {"platforms"}:
+        return None
+    named = content.get("platforms") or {}
+    return named if isinstance(named, dict) else None
 
 
 def _unreadable(sentence: str) -> PlatformMisconfigured:
@@ -164,6 +171,10 @@ def _build(written: Any, label: str) -> Platform:
     values = {
         name: _value(kind, name, value, label) for name, value in _mapping(fields, label).items()
     }
+    required = [name for name, field in kind.model_fields.items() if field.is_required()]
+    for name in required:
+        if values.get(name) is None:
+            raise PlatformMisconfigured(f"{label}.{name} is missing.", field=name)
     try:
         platform = kind(**values)
     except ValidationError as error:

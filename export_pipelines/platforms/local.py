@@ -15,6 +15,7 @@ from export_pipelines.errors import (
     ExportPipelinesError,
     PlatformMisconfigured,
     PlatformRefused,
+    is_disk_full,
     storage_error,
 )
 from export_pipelines.platforms.base import (
@@ -89,6 +90,8 @@ class _LocalConnection(Connection):
         self, file: StagedFile, name: str, on_bytes: Callable[[int], None] = lambda done: None
     ) -> Receipt:
         target = self._folder / name
+        if not Path(file.path).is_file():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), file.path)
         with _explained(self._explain):
             if _is_same(file, target):
                 on_bytes(file.bytes)
@@ -168,7 +171,7 @@ def _flush(path: Path) -> None:
 
 def _refused(error: OSError) -> PlatformRefused:
     where = error.filename2 or error.filename or "the folder"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         return PlatformRefused(f"The disk of {where} is full: make room there.")
     return PlatformRefused(
         f"{where} cannot be used: {error.strerror or error}. Correct the folder or its permissions."

@@ -2,4 +2,6 @@
 
 import pytest
 
-pytest.register_assert_rewrite("export_pipelines_tests.contracts.formats")
+pytest.register_assert_rewrite(
+    "export_pipelines_tests.contracts.formats", "export_pipelines_tests.contracts.platforms"
+)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from export_pipelines.platforms.base import Platform
 from export_pipelines.platforms.local import Local
+from export_pipelines_tests.servers import ftp, s3, sftp
+from export_pipelines_tests.servers.drive import start_drive
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Target:
         port: where the server listens on 127.0.0.1; 0 if there is none.
         through: the same platform by way of a proxy that listens on this port of 127.0.0.1.
         secrets: what must never be seen anywhere.
+        passive_ports: of an FTP server, those of data connections. It is reached on 127.0.0.2 as
+            well, by way of a proxy that has the same ports there: certificates name both.
     """
 
     platform: Platform
@@ -28,6 +32,7 @@ class Target:
     through: "Callable[[int], AbstractContextManager[Platform]] | None" = None
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    passive_ports: tuple[int, ...] = ()
 
 
 @contextmanager
@@ -38,6 +43,18 @@ def start_local(folder: Path) -> Iterator[Target]:
 
 TARGETS: "dict[str, Callable[[Path], AbstractContextManager[Target]]]" = {
     "local": start_local,
+    "gdrive-emulator": start_drive,
+    "minio-seaweed": s3.start_seaweed,
+    "s3-seaweed": s3.start_seaweed_s3,
+    "s3-rclone": s3.start_rclone_s3,
+    "ftp-pyftpdlib": ftp.start_pyftpdlib,
+    "ftp-rclone": ftp.start_rclone_ftp,
+    "ftp-vsftpd": ftp.start_vsftpd,
+    "ftps-pyftpdlib": ftp.start_pyftpdlib_tls,
+    "ftps-vsftpd": ftp.start_vsftpd_tls,
+    "sftp-asyncssh": sftp.start_asyncssh,
+    "sftp-openssh": sftp.start_openssh,
+    "sftp-rclone": sftp.start_rclone_sftp,
 }
 
 

@@ -1,0 +1,261 @@
+import json
+from pathlib import Path
+from traceback import format_exception
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from export_pipelines import settings
+from export_pipelines.artifacts import Destination
+from export_pipelines.config_types import is_secret
+from export_pipelines.definitions import defs
+from export_pipelines.errors import PlatformMisconfigured, RequestError
+from export_pipelines.naming import name_values
+from export_pipelines.platforms import PLATFORMS
+from export_pipelines.platforms.configuration import (
+    find_destinations,
+    open_platform,
+    platform_config,
+    read_platforms,
+)
+from export_pipelines.platforms.minio import Minio
+
+SECRET = "correct horse battery staple"
+MINIO = {
+    "endpoint_url": "https://minio.example:9000",
+    "bucket": "exports",
+    "access_key": {"env": "MINIO_USER"},
+    "secret_key": {"env": "MINIO_PASSWORD"},
+}
+VALUES = name_values(
+    resource_type="orders",
+    format_name="csv",
+    run_id="run",
+    started_at="2026-01-31T09:00:00Z",
+    time_zone="UTC",
+)
+
+
+@pytest.fixture(autouse=True)
+def _variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIO_USER", "shop")
+    monkeypatch.setenv("MINIO_PASSWORD", SECRET)
+
+
+def write(text: str) -> None:
+    settings.platforms_file().write_text(text, encoding="utf-8")
+
+
+FILE = """
+platforms:
+  backup:
+    minio:
+      endpoint_url: https://minio.example:9000
+      bucket: {env: BUCKET}
+      access_key: {env: MINIO_USER}
+      secret_key: {env: MINIO_PASSWORD}
+      timeout_seconds: 7
+  nas:
+    local: {folder: /srv/exports, subfolder: "{resource_type}/{date:%Y}"}
+"""
+
+
+def test_platforms_are_named_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(FILE)
+    monkeypatch.setenv("BUCKET", "exports")
+    assert list(read_platforms()) == ["backup", "nas"]
+    backup = open_platform("backup")
+    assert isinstance(backup, Minio)
+    assert (backup.bucket, backup.secret_key, backup.timeout_seconds) == ("exports", SECRET, 7)
+    assert SECRET not in f"{backup!r} {backup}"
+
+
+def test_without_a_file_there_are_none() -> None:
+    assert read_platforms() == {}
+    with pytest.raises(
+        PlatformMisconfigured, match=r"There is no platform 'nas': .*platforms.yaml"
+    ):
+        open_platform("nas")
+
+
+@pytest.mark.parametrize("text", ["", "platforms:", "platforms: {}"])
+def test_a_file_may_name_none(text: str) -> None:
+    write(text)
+    assert read_platforms() == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("platforms: [", "is no YAML in line 1: "),
+        ("platforms: {a: b: c}", "is no YAML in line 1: "),
+        ("- a", "must have one key, platforms"),
+        ("platform: {}", "must have one key, platforms"),
+        ("platforms: [a]", "must have one key, platforms"),
+        ("platforms: {}\nother: 1", "must have one key, platforms"),
+        ("platforms: {a b: {}}", "'a b' cannot be a platform's name"),
+        ("platforms: {1: {}}", "1 cannot be a platform's name"),
+        ("platforms: {\u0000}", "is no YAML"),
+        ("!!python/object/apply:os.system [true]", "is no YAML in line 1"),
+    ],
+)
+def test_a_file_of_another_form_is_refused(text: str, sentence: str) -> None:
+    write(text)
+    with pytest.raises(PlatformMisconfigured) as caught:
+        read_platforms()
+    assert sentence in str(caught.value)
+    assert str(settings.platforms_file()) in str(caught.value)
+
+
+def test_a_folder_in_the_place_of_the_file() -> None:
+    settings.platforms_file().mkdir()
+    with pytest.raises(PlatformMisconfigured, match="cannot be read: Is a directory"):
+        read_platforms()
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "sentence"),
+    [
+        (
+            "naz",
+            "platforms",
+            "There is no platform 'naz'. Did you mean nas? Choose from backup and ",
+        ),
+        (
+            {"mino": {}},
+            "platform_type",
+            "mino: There is no platform type 'mino'. Did you mean mini",
+        ),
+        ({}, "platform_type", "platform: write one type of "),
+        ({"minio": {}, "local": {}}, "platform_type", "minio: write one type of "),
+        (
+            {"minio": {**MINIO, "buket": 1}},
+            "buket",
+            "minio: There is no field 'buket'. Did you mea",
+        ),
+        ({"local": {}}, "folder", "local.folder is missing."),
+        ({"local": "/srv"}, "local", "local: its fields must be names with values."),
+        ({"minio": {**MINIO, "bucket": 5}}, "bucket", "minio.bucket: "),
+        ({"minio": {**MINIO, "timeout_seconds": 0}}, "timeout_seconds", "minio.timeout_seconds: "),
+        (
+            {"minio": {**MINIO, "timeout_seconds": SECRET}},
+            "timeout_seconds",
+            "minio.timeout_second",
+        ),
+        (
+            {"minio": {**MINIO, "secret_key": SECRET}},
+            "secret_key",
+            "minio.secret_key is a secret: p",
+        ),
+        (
+            {"minio": {**MINIO, "secret_key": {"env": "NOWHERE"}}},
+            "secret_key",
+            "minio.secret_key: the variable NOWHERE is not set where exports run.",
+        ),
+        (
+            {"minio": {**MINIO, "secret_key": {"file": "x"}}},
+            "secret_key",
+            "minio.secret_key: write a value, or {env: NAME_OF_A_VARIABLE}.",
+        ),
+        (
+            {"minio": {**MINIO, "secret_key": {"env": ["x"]}}},
+            "secret_key",
+            "minio.secret_key: write a value, or {env: NAME_OF_A_VARIABLE}.",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_field(asked: Any, field: str, sentence: str) -> None:
+    write(FILE)
+    with pytest.raises(PlatformMisconfigured) as caught:
+        open_platform(asked)
+    assert str(caught.value).startswith(sentence)
+    assert caught.value.field == field
+    assert SECRET not in "".join(format_exception(caught.value))
+
+
+def test_a_wrong_subfolder_is_found_before_anything_is_exported() -> None:
+    with pytest.raises(RequestError, match="subfolder: There is no placeholder 'part'"):
+        open_platform({"local": {"folder": "/srv", "subfolder": "{part}"}})
+
+
+def test_destinations_have_keys_of_their_own_and_no_secrets() -> None:
+    write(FILE.replace("backup", "back-up").replace("{env: BUCKET}", "exports"))
+    other = {"minio": {**MINIO, "bucket": "b", "subfolder": "{date:%Y-%m}"}}
+    found = find_destinations(["back-up", {"minio": MINIO}, other, "nas"], VALUES)
+    assert found == (
+        Destination("back_up", "back-up", "back-up", ""),
+        Destination("minio", "minio", {"minio": MINIO}, ""),
+        Destination("minio_2", "minio", other, "2026-01"),
+        Destination("nas", "nas", "nas", "orders/2026"),
+    )
+    assert SECRET not in str(found)
+
+
+@pytest.mark.parametrize("asked", [["nas", "nas"], [{"minio": MINIO}, {"minio": dict(MINIO)}]])
+def test_a_platform_is_named_once(asked: Any) -> None:
+    write(FILE)
+    with pytest.raises(RequestError, match="more than once"):
+        find_destinations(asked, VALUES)
+
+
+@pytest.mark.parametrize("name", list(PLATFORMS))
+def test_every_field_of_every_platform_is_offered_and_described(name: str) -> None:
+    kind = PLATFORMS[name]
+    assert kind.model_fields["platform_type"].default == name
+    assert kind.__doc__
+    for field, found in kind.model_fields.items():
+        if field != "platform_type":
+            assert found.description, f"{name}.{field}"
+            assert found.repr != is_secret(found), f"{name}.{field}"
+    selector = platform_config().non_scalar_type
+    offered = selector.fields[name].config_type.fields
+    assert set(offered) == set(kind.model_fields) - {"platform_type"}
+
+
+@pytest.mark.parametrize("job", ["export_csv", "check_platform"])
+def test_a_secret_in_run_config_is_refused_without_a_run(job: str) -> None:
+    platform = {"minio": {**MINIO, "secret_key": SECRET}}
+    config = {"platforms": [platform]} if job == "export_csv" else {"platform": platform}
+    with dg.DagsterInstance.ephemeral() as instance:
+        with pytest.raises(dg.DagsterInvalidConfigError) as caught:
+            defs.resolve_job_def(job).execute_in_process(run_config=config, instance=instance)
+        assert SECRET not in str(caught.value)
+        assert "secret_key" in str(caught.value)
+        assert instance.get_runs() == []
+
+
+@pytest.mark.parametrize("name", list(PLATFORMS))
+def test_platforms_are_resources_of_dagster(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret of any platform may be an EnvVar, and is only read when a run starts."""
+    kind = PLATFORMS[name]
+    values: dict[str, Any] = {
+        field: "srv" if found.annotation is str else 1
+        for field, found in kind.model_fields.items()
+        if found.is_required()
+    }
+    hidden = [field for field, found in kind.model_fields.items() if is_secret(found)]
+    values |= {field: dg.EnvVar("LATER") for field in hidden}
+    resource = kind(**values)
+
+    @dg.op(required_resource_keys={"platform"})
+    def look(context: dg.OpExecutionContext) -> list[str]:
+        return [getattr(context.resources.platform, field) for field in hidden]
+
+    @dg.job(resource_defs={"platform": resource})
+    def job() -> None:
+        look()
+
+    monkeypatch.setenv("LATER", SECRET)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance)
+        assert result.output_for_node("look") == [SECRET] * len(hidden)
+        run = instance.get_run_by_id(result.run_id)
+        assert run
+        assert SECRET not in json.dumps([run.run_config, dict(run.tags)])
+
+
+def test_the_file_is_found_by_its_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("EXPORT_PIPELINES_PLATFORMS")
+    monkeypatch.chdir(tmp_path)
+    assert settings.platforms_file() == tmp_path / "platforms.yaml"
