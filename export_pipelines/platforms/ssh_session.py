@@ -108,6 +108,7 @@ class SshSession:
         except asyncssh.HostKeyNotVerifiable as error:
             shows = f"it shows {offered[-1]}" if offered else error.reason
             raise asyncssh.HostKeyNotVerifiable(shows) from None
+        _send_nothing_to_be_ignored(self._connection)
         self.sftp = self.run(self._connection.start_sftp_client(path_errors="surrogateescape"))
 
     def run(self, work: Awaitable[_Result], *, patience: int = 1) -> _Result:
@@ -182,6 +183,22 @@ class SshSession:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+def _send_nothing_to_be_ignored(connection: "asyncssh.SSHClientConnection") -> None:
+    """Halve the packets: asyncssh puts one to be ignored before each.
+
+    That protects ciphers of the CBC kind, which none of ours is, and takes a quarter of the time.
+    """
+    from asyncssh.constants import MSG_IGNORE
+
+    send = connection.send_packet
+
+    def send_packet(kind: int, *parts: bytes, **options: Any) -> None:
+        if kind != MSG_IGNORE:
+            send(kind, *parts, **options)
+
+    connection.send_packet = send_packet  # type: ignore[assignment, method-assign]
 
 
 def _is_not_noise(record: logging.LogRecord) -> bool:
