@@ -47,10 +47,15 @@ def explained(
         if remove:
             shutil.rmtree(remove, ignore_errors=True)
         known = _known(error)
+        if known is None and retries and isinstance(error, Exception):
+            # Dagster would try anything again; a mistake of ours does not get better by that.
+            kind = type(error).__name__
+            raise dg.Failure(f"Unexpected: {kind}.", allow_retries=False) from error
         if known is None:
             raise
         sentence = f"{about}: {known}" if about else str(known)
-        if known.worth_retrying and context.retry_number < retries:
+        # An op that is called as a function has no number of tries: it is the last.
+        if known.worth_retrying and getattr(context, "retry_number", retries) < retries:
             context.log.warning(f"Tried again in a moment: {sentence}")
             raise dg.Failure(sentence) from None
         _publish_error(context, sentence, known.code)

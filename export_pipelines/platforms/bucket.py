@@ -26,8 +26,9 @@ from export_pipelines.platforms.bucket_errors import explained
 from export_pipelines.platforms.bucket_parts import (
     Part,
     checksum_of,
+    cut_parts,
     file_md5,
-    read_parts,
+    require_unchanged,
     tag_of,
 )
 from export_pipelines.platforms.bucket_refusals import code_of, status_of
@@ -73,12 +74,14 @@ class BucketConnection(Connection):
         self, file: StagedFile, name: str, on_bytes: Callable[[int], None] = lambda done: None
     ) -> Receipt:
         """Put a file in one request, or in parts of which earlier tries may have sent some."""
-        target, path, parts = self._target(name), Path(file.path), read_parts(file)
+        target, parts = self._target(name), cut_parts(file)
         with explained(self._bucket.place):
             verified = self._compared(target, file, parts)
             sent = 0
-            if not verified:
-                sent = self._send(target, path, parts, on_bytes)
+            if verified:
+                require_unchanged(file)
+            else:
+                sent = self._send(target, file, parts, on_bytes)
                 verified = self._compared(target, file, parts) or self._read_back(target, file)
         on_bytes(file.bytes)
         return Receipt(sent, verified)
@@ -130,7 +133,7 @@ class BucketConnection(Connection):
     def _send(
         self,
         target: Mapping[str, str],
-        path: Path,
+        file: StagedFile,
         parts: tuple[Part, ...],
         on_bytes: Callable[[int], None],
     ) -> int:
@@ -139,9 +142,10 @@ class BucketConnection(Connection):
         if self._bucket.endpoint_url and self._has_folder(target):
             raise place.taken()
         if len(parts) == 1:
-            put_whole(self._client, target, path, parts[0], options)
+            require_unchanged(file)
+            put_whole(self._client, target, parts[0], options)
             return parts[0].size
-        upload = MultipartUpload(self._client, target, path, parts, place)
+        upload = MultipartUpload(self._client, target, file, parts, place)
         return upload.send(options, on_bytes)
 
     def _has_folder(self, target: Mapping[str, str]) -> bool:

@@ -1,14 +1,15 @@
 """Files cut into the parts that a bucket takes them in, and their digests."""
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import md5, sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from export_pipelines.artifacts import StagedFile
-from export_pipelines.platforms.base import PIECE_BYTES
+from export_pipelines.platforms.base import PIECE_BYTES, file_sha256
 
 PART_BYTES = 16 << 20
 _MAX_PARTS = 10_000
@@ -16,26 +17,47 @@ _MAX_PARTS = 10_000
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a file that is sent and verified by itself.
+    """A piece of a file that is sent and verified by itself; it is read when a digest is asked for.
 
     Attributes:
+        path: the file.
         number: from 1.
         start: where it begins in the file.
         size: its bytes.
-        md5: its digest.
-        sha256: its digest.
     """
 
+    path: Path
     number: int
     start: int
     size: int
-    md5: bytes
-    sha256: bytes
+
+    @property
+    def md5(self) -> bytes:
+        """Its MD5."""
+        return self._digests[0]
+
+    @property
+    def sha256(self) -> bytes:
+        """Its SHA-256."""
+        return self._digests[1]
 
     @property
     def checksum(self) -> str:
         """Its SHA-256 as the S3 protocol writes it."""
         return b64encode(self.sha256).decode()
+
+    @cached_property
+    def _digests(self) -> tuple[bytes, bytes]:
+        of_md5, of_sha256, left = md5(usedforsecurity=False), sha256(), self.size
+        with self.path.open("rb") as source:
+            source.seek(self.start)
+            while left and (piece := source.read(min(PIECE_BYTES, left))):
+                of_md5.update(piece)
+                of_sha256.update(piece)
+                left -= len(piece)
+        if left:
+            raise _changed(self.path)
+        return of_md5.digest(), of_sha256.digest()
 
     def is_as_listed(self, listed: Mapping[str, Any]) -> bool:
         """Return whether a part that the server lists has the same content."""
@@ -46,40 +68,41 @@ class Part:
         return bool(listed["ETag"].strip('"') == self.md5.hex())
 
 
-def read_parts(file: StagedFile) -> tuple[Part, ...]:
-    """Return a file's parts, always the same for the same content.
+def cut_parts(file: StagedFile) -> tuple[Part, ...]:
+    """Return a file's parts, always the same for the same size.
 
     Raises:
-        OSError: the file cannot be read, or is not the one that was staged.
+        OSError: the file is not there.
     """
-    whole = sha256()
-    with Path(file.path).open("rb") as source:
-        parts = tuple(_read_parts(source, part_bytes(file.bytes), whole.update))
-    if whole.hexdigest() != file.sha256:
-        raise OSError(f"{file.path} has changed since it was written.")
-    return parts
+    path, size = Path(file.path), part_bytes(file.bytes)
+    if path.stat().st_size != file.bytes:
+        raise _changed(path)
+    # An empty file has one part, others have none that is empty.
+    starts = range(0, max(1, file.bytes), size)
+    return tuple(
+        Part(path, number, start, min(size, file.bytes - start))
+        for number, start in enumerate(starts, start=1)
+    )
+
+
+def require_unchanged(file: StagedFile) -> None:
+    """Read a whole file, to be sure that it is the one that was staged.
+
+    Raises:
+        OSError: it cannot be read, or holds something else.
+    """
+    if file_sha256(Path(file.path)) != file.sha256:
+        raise _changed(Path(file.path))
+
+
+def _changed(path: Path) -> OSError:
+    return OSError(f"{path} has changed since it was written.")
 
 
 def part_bytes(file_bytes: int) -> int:
     """Return the size of a file's parts, in whole MiB, so that they are no more than allowed."""
     needed = -(-file_bytes // _MAX_PARTS)
     return max(PART_BYTES, -(-needed // PIECE_BYTES) * PIECE_BYTES)
-
-
-def _read_parts(source: BinaryIO, size: int, on_piece: Callable[[bytes], None]) -> Iterator[Part]:
-    number, start, ended = 1, 0, False
-    while not ended:
-        of_md5, of_sha256, left = md5(usedforsecurity=False), sha256(), size
-        while left and (piece := source.read(min(PIECE_BYTES, left))):
-            of_md5.update(piece)
-            of_sha256.update(piece)
-            on_piece(piece)
-            left -= len(piece)
-        ended = left > 0
-        # An empty file has one part, others have none that is empty.
-        if left < size or number == 1:
-            yield Part(number, start, size - left, of_md5.digest(), of_sha256.digest())
-        number, start = number + 1, start + size - left
 
 
 def checksum_of(parts: Sequence[Part]) -> str:

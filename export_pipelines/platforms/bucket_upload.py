@@ -4,23 +4,23 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from pathlib import Path
 from threading import Event
 from typing import Any, BinaryIO
 
+from export_pipelines.artifacts import StagedFile
 from export_pipelines.errors import PlatformError
 from export_pipelines.platforms.bucket_errors import explained
-from export_pipelines.platforms.bucket_parts import Part
+from export_pipelines.platforms.bucket_parts import Part, require_unchanged
 from export_pipelines.platforms.bucket_refusals import Place, code_of
 
 _THREADS = 4
 
 
 def put_whole(
-    client: Any, target: Mapping[str, str], path: Path, part: Part, options: Mapping[str, str]
+    client: Any, target: Mapping[str, str], part: Part, options: Mapping[str, str]
 ) -> None:
     """Send a file of one part."""
-    with path.open("rb") as source:
+    with part.path.open("rb") as source:
         client.put_object(**target, **_body(source, part, Event()), **options)
 
 
@@ -67,13 +67,13 @@ class MultipartUpload:
         self,
         client: Any,
         target: Mapping[str, str],
-        path: Path,
+        file: StagedFile,
         parts: tuple[Part, ...],
         place: Place,
     ) -> None:
         self._client = client
         self._target = target
-        self._path = path
+        self._file = file
         self._parts = parts
         self._place = place
 
@@ -93,6 +93,9 @@ class MultipartUpload:
             with explained(self._place):
                 there = there | self._send_parts(upload, missing, on_bytes)
                 self._complete(upload, there)
+        except OSError:
+            self._abort([upload])
+            raise
         except PlatformError as error:
             if not error.worth_retrying:
                 self._abort([upload])
@@ -138,21 +141,23 @@ class MultipartUpload:
         done = sum(part.size for part in self._parts) - sum(part.size for part in missing)
         tags = {}
         stop = Event()
-        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3-part")
+        pool = ThreadPoolExecutor(_THREADS + 1, thread_name_prefix="s3-part")
         try:
+            unchanged = pool.submit(require_unchanged, self._file)
             sending = {pool.submit(self._send_part, upload, part, stop): part for part in missing}
             for sent in as_completed(sending):
                 part = sending[sent]
                 tags[part.number] = sent.result()
                 done += part.size
                 on_bytes(done)
+            unchanged.result()
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
         return tags
 
     def _send_part(self, upload: str, part: Part, stop: Event) -> str:
-        with self._path.open("rb") as source:
+        with part.path.open("rb") as source:
             answer = self._client.upload_part(
                 **self._target,
                 UploadId=upload,

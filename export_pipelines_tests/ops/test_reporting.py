@@ -1,3 +1,4 @@
+import logging
 import math
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -20,7 +21,7 @@ from export_pipelines.artifacts import (
     StagedFile,
     Statement,
 )
-from export_pipelines.errors import DataError, ExportPipelinesError, NoRecords
+from export_pipelines.errors import DataError, ExportPipelinesError, NoRecords, PlatformUnavailable
 from export_pipelines.ops.reporting import (
     duration,
     explained,
@@ -45,7 +46,8 @@ def context() -> Iterator[Any]:
     """Return what an op's context says of its run; those that Dagster builds have none."""
     with dg.DagsterInstance.ephemeral() as instance:
         run = instance.create_run_for_job(nothing)
-        yield SimpleNamespace(instance=instance, run_id=run.run_id)
+        log = logging.getLogger("test")
+        yield SimpleNamespace(instance=instance, run_id=run.run_id, retry_number=0, log=log)
 
 
 def tags(context: Any) -> dict[str, str]:
@@ -89,6 +91,32 @@ def test_other_errors_stay_as_they_are_but_leave_no_work(context: Any, tmp_path:
         raise ZeroDivisionError("bug")
     assert tags(context) == {}
     assert not (tmp_path / "work").exists()
+
+
+def test_other_errors_are_not_tried_again(context: Any) -> None:
+    with pytest.raises(dg.Failure) as caught, explained(context, retries=5):
+        raise ZeroDivisionError("bug")
+    assert caught.value.description == "Unexpected: ZeroDivisionError."
+    assert not caught.value.allow_retries
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_an_error_worth_it_is_tried_again_without_tags(context: Any) -> None:
+    with pytest.raises(dg.Failure) as caught, explained(context, retries=1, about="partner"):
+        raise PlatformUnavailable("Gone.")
+    assert caught.value.allow_retries
+    assert caught.value.description == "partner: Gone."
+    assert tags(context) == {}
+
+
+def test_the_last_try_says_why_it_failed(context: Any) -> None:
+    with pytest.raises(dg.Failure) as caught, explained(context, retries=0, about="partner"):
+        raise PlatformUnavailable("Gone.")
+    assert not caught.value.allow_retries
+    assert tags(context) == {
+        "export/error": "partner: Gone.",
+        "export/error_code": "platform_unavailable",
+    }
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), dg.DagsterExecutionInterruptedError()])

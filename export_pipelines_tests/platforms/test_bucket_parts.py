@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from export_pipelines.platforms.bucket_parts import PART_BYTES, part_bytes, read_parts
+from export_pipelines.platforms.bucket_parts import (
+    PART_BYTES,
+    cut_parts,
+    part_bytes,
+    require_unchanged,
+)
 from export_pipelines_tests.contracts.platforms import random_bytes, staged
 
 MIB = 1 << 20
@@ -22,7 +27,7 @@ MIB = 1 << 20
 )
 def test_parts_are_the_file(tmp_path: Path, size: int, sizes: list[int]) -> None:
     content = random_bytes(size)
-    parts = read_parts(staged(tmp_path / "a", content))
+    parts = cut_parts(staged(tmp_path / "a", content))
     assert [part.size for part in parts] == sizes
     assert [part.number for part in parts] == list(range(1, len(sizes) + 1))
     for part in parts:
@@ -48,4 +53,16 @@ def test_parts_are_never_too_many(size: int, expected: int) -> None:
 def test_a_file_that_has_changed_is_not_sent(tmp_path: Path) -> None:
     file = replace(staged(tmp_path / "a", b"abc"), sha256=sha256(b"abd").hexdigest())
     with pytest.raises(OSError, match="has changed since it was written"):
-        read_parts(file)
+        require_unchanged(file)
+
+
+@pytest.mark.parametrize("size", [0, 2, 4])
+def test_a_file_of_another_size_is_not_sent(tmp_path: Path, size: int) -> None:
+    file = staged(tmp_path / "a", b"abc")
+    [part] = cut_parts(file)
+    (tmp_path / "a").write_bytes(b"x" * size)
+    with pytest.raises(OSError, match="has changed since it was written"):
+        cut_parts(file)
+    if size < file.bytes:
+        with pytest.raises(OSError, match="has changed since it was written"):
+            assert part.md5

@@ -30,6 +30,9 @@ def no_settings_of_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: O
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{store.port}")
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
+    # The way to the emulator of Google Drive, where that runs, leads nowhere else.
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def changed(store: ObjectStore, **fields: Any) -> S3:

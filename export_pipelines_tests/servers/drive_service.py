@@ -117,7 +117,7 @@ class Drive:
         if media_type:
             values.setdefault("mimeType", media_type)
         self.files.room(account, item, size or 0)
-        upload_id = f"{self.secret}{len(self.requests)}"
+        upload_id = secrets.token_hex(8)
         path = self.folder / secrets.token_hex(8)
         path.touch()
         session = Session(account, item, values, query, path, size)
