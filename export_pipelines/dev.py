@@ -17,7 +17,7 @@ import click
 
 from export_pipelines import settings
 from export_pipelines.errors import RequestError, StorageUnavailable
-from export_pipelines.execution import prepare_dagster_home
+from export_pipelines.execution import make_records, prepare_dagster_home
 
 _HOST = "127.0.0.1"
 _READY_SECONDS = 120
@@ -41,6 +41,7 @@ def serve(port: int) -> None:
         "DAGSTER_HOME": str(prepare_dagster_home()),
         "EXPORT_PIPELINES_HOME": str(settings.home_folder()),
     }
+    make_records()
     _stop_on_signals()
     servers: list[subprocess.Popen[bytes]] = []
     try:

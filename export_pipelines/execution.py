@@ -56,6 +56,14 @@ def open_instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
+def make_records() -> None:
+    """Make Dagster's tables: two servers that make them at the same moment fail each other."""
+    with open_instance() as instance:
+        instance.get_runs(limit=1)
+        instance.all_instigator_state()
+        instance.get_asset_keys(limit=1)
+
+
 def check_export(instance: dg.DagsterInstance, format_name: str, config: Mapping[str, Any]) -> None:
     """Refuse an export that would fail, before there is a run of it.
 

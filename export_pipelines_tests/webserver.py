@@ -29,7 +29,7 @@ _STOP_SECONDS = 30
 _RUN_SECONDS = 240
 
 Ask = Callable[..., Any]
-"""Run a query of the page by its name, with variables, and return its data."""
+"""Run a query, of the page by its name, with variables, and return its data."""
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def start_webserver(home: Path, **variables: str) -> Iterator[Ask]:
         )
     try:
         _wait_until_ready(server, log)
-        yield lambda name, **values: _ask(port, DOCUMENTS[name], values)
+        yield lambda name, **values: _ask(port, DOCUMENTS.get(name, name), values)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(_STOP_SECONDS)

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import md5, sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -228,11 +228,19 @@ def is_hidden(name: str) -> bool:
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file, as hexadecimal digits."""
-    digest = sha256()
+    return _digits(path, sha256())
+
+
+def file_md5(path: Path) -> str:
+    """Return the MD5 of a file, as hexadecimal digits, to compare it with what servers tell."""
+    return _digits(path, md5(usedforsecurity=False))
+
+
+def _digits(path: Path, digest: Any) -> str:
     with path.open("rb") as source:
         while piece := source.read(PIECE_BYTES):
             digest.update(piece)
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 def secret(description: str) -> Any:

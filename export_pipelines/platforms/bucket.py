@@ -14,6 +14,7 @@ from export_pipelines.platforms.base import (
     Connection,
     Receipt,
     RemoteFile,
+    file_md5,
     is_hidden,
 )
 from export_pipelines.platforms.bucket_client import (
@@ -27,7 +28,6 @@ from export_pipelines.platforms.bucket_parts import (
     Part,
     checksum_of,
     cut_parts,
-    file_md5,
     require_unchanged,
     tag_of,
 )

@@ -117,12 +117,3 @@ def tag_of(parts: Sequence[Part]) -> str:
     """Return the ETag that the protocol gives a file of many parts."""
     digest = md5(b"".join(part.md5 for part in parts), usedforsecurity=False)
     return f"{digest.hexdigest()}-{len(parts)}"
-
-
-def file_md5(path: Path) -> str:
-    """Return the MD5 of a file, as hexadecimal digits."""
-    digest = md5(usedforsecurity=False)
-    with path.open("rb") as source:
-        while piece := source.read(PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -3,13 +3,13 @@
 import ftplib
 from collections.abc import Callable
 from contextlib import suppress
-from hashlib import md5, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
 from export_pipelines.artifacts import StagedFile
 from export_pipelines.errors import PlatformUnavailable
-from export_pipelines.platforms.base import PIECE_BYTES, Receipt
+from export_pipelines.platforms.base import Receipt, file_md5
 from export_pipelines.platforms.ftp_errors import says_full
 from export_pipelines.platforms.ftp_session import FtpSession
 
@@ -79,18 +79,10 @@ class FtpUpload:
             return "size"
         checksum = self._session.checksum(self._hidden) if self._verify == "auto" else None
         kind, digits = checksum or ("sha256", self._read_back())
-        expected = self._file.sha256 if kind == "sha256" else _md5(Path(self._file.path))
+        expected = self._file.sha256 if kind == "sha256" else file_md5(Path(self._file.path))
         return kind if digits == expected else ""
 
     def _read_back(self) -> str:
         digest = sha256()
         self._session.retrieve(self._hidden, digest.update)
         return digest.hexdigest()
-
-
-def _md5(path: Path) -> str:
-    digest = md5(usedforsecurity=False)
-    with path.open("rb") as source:
-        while piece := source.read(PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -4,7 +4,6 @@ Drive allows several files of one name in a folder. This never makes a second on
 the one that was changed last counts, and to delete the name is to delete them all.
 """
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -18,11 +17,11 @@ from pydantic import Field
 from export_pipelines.artifacts import StagedFile
 from export_pipelines.errors import PlatformMisconfigured, PlatformUnavailable
 from export_pipelines.platforms.base import (
-    PIECE_BYTES,
     Connection,
     Platform,
     Receipt,
     RemoteFile,
+    file_md5,
     file_sha256,
     is_hidden,
     secret,
@@ -247,12 +246,4 @@ def _holds(item: Any, size: int, sha256: str, path: Path) -> bool:
         return False
     if "sha256Checksum" in item:
         return bool(item["sha256Checksum"] == sha256)
-    return bool(item["md5Checksum"] == _md5(path))
-
-
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as source:
-        while piece := source.read(PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
+    return bool(item["md5Checksum"] == file_md5(path))
