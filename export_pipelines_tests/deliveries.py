@@ -1,6 +1,8 @@
 """Writes platforms into `platforms.yaml` for tests, with their secrets in variables."""
 
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,3 +41,16 @@ def name_platforms(platforms: Mapping[str, Platform], monkeypatch: pytest.Monkey
         for name, platform in platforms.items()
     }
     settings.platforms_file().write_text(yaml.safe_dump({"platforms": named}), encoding="utf-8")
+
+
+def below(platform: Platform, subfolder: str) -> Platform:
+    """Return the same platform with a folder for each delivery."""
+    values = {name: getattr(platform, name) for name in type(platform).model_fields}
+    return type(platform)(**{**values, "subfolder": subfolder})
+
+
+def as_delivered(store: Path, folder: Path) -> Path:
+    """Copy an export from the store, with the manifest under its name on platforms."""
+    shutil.copytree(store, folder)
+    (folder / "manifest.json").rename(folder / "products.manifest.json")
+    return folder

@@ -1,7 +1,6 @@
 """A real catalogue on every platform: one run delivers it to all, and rclone looks at each."""
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,10 +8,9 @@ import dagster as dg
 import pytest
 
 from export_pipelines.definitions import defs
-from export_pipelines.platforms.base import Platform
 from export_pipelines_tests import olist
 from export_pipelines_tests.contracts.platforms import start_target
-from export_pipelines_tests.deliveries import name_platforms
+from export_pipelines_tests.deliveries import as_delivered, below, name_platforms
 from export_pipelines_tests.servers import rclone
 from export_pipelines_tests.servers.targets import TARGETS, Target, Targets
 
@@ -32,23 +30,10 @@ def everywhere(targets: Targets) -> dict[str, Target]:
     return {name: start_target(targets, name) for name in TARGETS}
 
 
-def below(platform: Platform, subfolder: str) -> Platform:
-    """Return the same platform with a folder for each delivery."""
-    values = {name: getattr(platform, name) for name in type(platform).model_fields}
-    return type(platform)(**{**values, "subfolder": subfolder})
-
-
 def everything_below(folder: Path) -> bytes:
     """Return the bytes of all files, with their names."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return b"".join(str(path).encode() + path.read_bytes() for path in files)
-
-
-def as_delivered(store: Path, folder: Path) -> Path:
-    """Copy an export from the store, with the manifest under its name on platforms."""
-    shutil.copytree(store, folder)
-    (folder / "manifest.json").rename(folder / "products.manifest.json")
-    return folder
 
 
 @pytest.mark.parametrize("format_name", FORMATS)

@@ -33,7 +33,7 @@ from export_pipelines_tests.contracts.platforms import (
     wait_until,
 )
 from export_pipelines_tests.servers import rclone
-from export_pipelines_tests.servers.faults import Fault, FaultProxy, FtpFaultProxy
+from export_pipelines_tests.servers.faults import Fault, FaultProxy, proxy_of, reached_through
 from export_pipelines_tests.servers.targets import TARGETS, Target, Targets
 
 # PySocks leaves the socket of a broken handshake with an HTTPS proxy to the garbage collector.
@@ -92,7 +92,7 @@ class Line:
     @contextmanager
     def proxy(self) -> Iterator[FaultProxy]:
         """Start a network without faults yet."""
-        with _proxy(self.target) as proxy:
+        with proxy_of(self.target) as proxy:
             yield proxy
 
     def fault(self, kind: Kind, place: Place, times: int = 1, *, taken: bool) -> Fault:
@@ -100,26 +100,6 @@ class Line:
         if place == "answer" and kind == "reset":
             kind = "mute"
         return Fault(kind, self.places[taken][place], times, _SLOW)
-
-
-@contextmanager
-def _proxy(target: Target) -> Iterator[FaultProxy]:
-    with (
-        FtpFaultProxy(target.port, target.passive_ports)
-        if target.passive_ports
-        else FaultProxy(target.port)
-    ) as proxy:
-        yield proxy
-
-
-@contextmanager
-def _reached(target: Target, proxy: FaultProxy) -> Iterator[Platform]:
-    assert target.through is not None
-    changes: dict[str, int | str] = {"timeout_seconds": TIMEOUT_SECONDS}
-    if isinstance(proxy, FtpFaultProxy):
-        changes["host"] = proxy.host
-    with target.through(proxy.port) as platform:
-        yield platform.model_copy(update=changes)
 
 
 @pytest.fixture(params=list(SIZES), scope="module")
@@ -159,7 +139,10 @@ def folder_of(name: str) -> str:
 
 def _places_of_put(target: Target, file: StagedFile, name: str) -> dict[Place, int]:
     whole: list[int] = []
-    with _proxy(target) as proxy, _reached(target, proxy) as platform:
+    with (
+        proxy_of(target) as proxy,
+        reached_through(proxy, target, TIMEOUT_SECONDS) as platform,
+    ):
 
         def note(done: int) -> None:
             if done == file.bytes:
@@ -266,7 +249,9 @@ class Attempt:
         done: list[int] = []
         try:
             with (
-                _reached(self.line.target, proxy) as platform,
+                reached_through(
+                    proxy, self.line.target, timeout_seconds=TIMEOUT_SECONDS
+                ) as platform,
                 platform.connect() as connection,
             ):
                 connection.put(self.file, self.name, done.append)
@@ -302,7 +287,10 @@ def test_a_killed_process_leaves_no_part(line: Line, tmp_path: Path) -> None:
     prepare(line.target, name, source, _OLD)
     (source / "old.csv").unlink()
     before = attempt.seen(tmp_path)
-    with line.proxy() as proxy, _reached(line.target, proxy) as platform:
+    with (
+        line.proxy() as proxy,
+        reached_through(proxy, line.target, TIMEOUT_SECONDS) as platform,
+    ):
         proxy.order(line.fault("throttle", "50%", taken=True))
         with _putting(platform, file, name) as process:
             wait_until(lambda: proxy.fired == 1 or process.poll() is not None)

@@ -3,12 +3,15 @@
 import selectors
 import socket
 import struct
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Event, Lock, Thread, current_thread
 from types import TracebackType
 from typing import Literal
+
+from export_pipelines.platforms.base import Platform
+from export_pipelines_tests.servers.targets import Target
 
 _PIECE_BYTES = 1 << 16
 _SLOW_PIECE_BYTES = 1 << 13
@@ -152,6 +155,28 @@ class FtpFaultProxy(FaultProxy):
 
     def __init__(self, server_port: int, passive_ports: Iterable[int]) -> None:
         super().__init__(server_port, host="127.0.0.2", more_ports=passive_ports)
+
+
+@contextmanager
+def proxy_of(target: Target) -> Iterator[FaultProxy]:
+    """Start a way to a target's server that is clean until a fault is ordered."""
+    with (
+        FtpFaultProxy(target.port, target.passive_ports)
+        if target.passive_ports
+        else FaultProxy(target.port)
+    ) as proxy:
+        yield proxy
+
+
+@contextmanager
+def reached_through(proxy: FaultProxy, target: Target, timeout_seconds: int) -> Iterator[Platform]:
+    """Yield a target's platform as it is reached through a proxy."""
+    assert target.through is not None
+    changes: dict[str, int | str] = {"timeout_seconds": timeout_seconds}
+    if isinstance(proxy, FtpFaultProxy):
+        changes["host"] = proxy.host
+    with target.through(proxy.port) as platform:
+        yield platform.model_copy(update=changes)
 
 
 class _Pair:
