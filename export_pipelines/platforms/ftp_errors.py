@@ -18,6 +18,9 @@ _FULL = re.compile(r"no space|quota|disk full|storage|too large|writing to local
 _FULL_CODES = {"452", "552"}
 _LOGIN_CODES = {"430", "530", "532"}
 _TLS_CODES = {"521", "522", "533", "534", "536"}
+_ONCE_SILENT = "timed out object"
+"""So Python says when a connection that was silent for too long is asked once more."""
+
 _WRONG_NAME = {62, 64}
 """OpenSSL's numbers for a certificate of another host name or IP address."""
 
@@ -51,6 +54,8 @@ def ftp_error(
         return PlatformRefused(f"{where} answers in another encoding than UTF-8.")
     if isinstance(error, ftplib.Error):
         return _answer_error(str(error), where, encrypted=encrypted)
+    if isinstance(error, OSError) and _ONCE_SILENT in str(error):
+        error = TimeoutError()
     return network_error(error, host, port, seconds)
 
 

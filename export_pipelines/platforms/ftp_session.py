@@ -137,9 +137,12 @@ class FtpSession:
         except ftplib.error_perm:
             return {}
         try:
-            return self._files_here()
-        finally:
+            found = self._files_here()
+        except ftplib.Error:
             self._ftp.cwd(self._base)
+            raise
+        self._ftp.cwd(self._base)
+        return found
 
     def remove(self, name: str) -> None:
         """Remove a file; one that is not there is no error."""

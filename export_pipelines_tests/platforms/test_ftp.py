@@ -313,6 +313,20 @@ class TestPut:
                 connection.put(file, "taken/below/a.csv")
 
 
+def test_a_server_that_is_silent_is_asked_more_than_once(each: FtpServer) -> None:
+    with (
+        FtpFaultProxy(each.platform.port, each.passive_ports) as proxy,
+        through(each, proxy, timeout_seconds=1).connect() as connection,
+    ):
+        (each.directory / "silent").mkdir(exist_ok=True)
+        proxy.order(Fault("stall", at=1))
+        for _ in range(3):
+            with pytest.raises(PlatformUnavailable):
+                connection.list("silent")
+        with pytest.raises(PlatformUnavailable):
+            connection.delete("silent/a.csv")
+
+
 class TestGet:
     def test_a_cut_is_noticed(self, each: FtpServer, big: StagedFile, tmp_path: Path) -> None:
         (each.directory / "get.csv").write_bytes(Path(big.path).read_bytes())

@@ -148,7 +148,7 @@ def run_rclone(folder: Path) -> Iterator[FtpServer]:
     ports = server.passive_ports
     command: list[str | Path] = [program(), "serve", "ftp", server.directory]
     command += ["--addr", f"127.0.0.1:{server.platform.port}", "--user", _USERNAME]
-    command += ["--passive-port", f"{ports[0]}-{ports[-1]}", "--dir-cache-time", "0s"]
+    command += ["--passive-port", f"{ports[0]}-{ports[-1]}", "--dir-cache-time", "1s"]
     environment = {
         "PATH": os.defpath,
         "HOME": str(folder),

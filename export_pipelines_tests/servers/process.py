@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 _START_SECONDS = 30
-_STOP_SECONDS = 10
+_STOP_SECONDS = 2
+_KILL_SECONDS = 10
 _PR_SET_PDEATHSIG = 1
 
 
@@ -59,7 +60,7 @@ def running(
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(_STOP_SECONDS)
+            process.wait(_KILL_SECONDS)
 
 
 def answers(port: int) -> bool:

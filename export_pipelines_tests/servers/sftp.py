@@ -124,7 +124,7 @@ def run_rclone(folder: Path) -> Iterator[SftpServer]:
         f"127.0.0.1:{port}",
     ]
     command += ["--user", _USERNAME, "--authorized-keys", keys.authorized]
-    command += ["--key", keys.server_key, "--dir-cache-time", "0s"]
+    command += ["--key", keys.server_key, "--dir-cache-time", "1s"]
     environment = {
         "PATH": os.defpath,
         "HOME": str(folder),
