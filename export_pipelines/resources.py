@@ -4,7 +4,7 @@ Each is only a description until it is used; nothing connects when a run is set 
 are filled from `settings` at that moment.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from export_pipelines.catalog.reading import Snapshot, open_snapshots
 from export_pipelines.platforms.base import Connection, Platform
 from export_pipelines.platforms.configuration import open_platform
 from export_pipelines.platforms.local import open_store
+from export_pipelines.store import stored_name
+
+LINK_SECONDS = 300
 
 
 class Catalog(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -82,6 +85,21 @@ class ExportStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         platform = self._platform()
         with platform.connect() if platform else open_store(self.path) as connection:
             yield connection
+
+    def links(self, run_id: str, names: Sequence[str]) -> dict[str, str]:
+        """Return signed addresses that download files of an export for 5 minutes, by name.
+
+        A store that cannot sign any, such as a local folder, has none (C11: storage URLs expire in
+        5 minutes; C12: a new one is signed on each read). They are secrets while they work.
+
+        Raises:
+            PlatformError: the platform cannot be opened.
+        """
+        with self.connect() as connection:
+            signed = {
+                name: connection.link(stored_name(run_id, name), LINK_SECONDS) for name in names
+            }
+        return {name: link for name, link in signed.items() if link}
 
     def _platform(self) -> Platform | None:
         name = self.platform or ("" if self.folder else settings.store_platform())

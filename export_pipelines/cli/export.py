@@ -39,6 +39,7 @@ def export_and_report(
     if not os.environ.get("EXPORT_PIPELINES_LOG_LEVEL"):
         os.environ["EXPORT_PIPELINES_LOG_LEVEL"] = "CRITICAL"
     from export_pipelines.execution import check_export, open_instance, run_export
+    from export_pipelines.resources import ExportStore
 
     began = time.monotonic()
     with open_instance() as instance, progress_bar() as show:
@@ -50,16 +51,17 @@ def export_and_report(
         if location := run.tags.get("export/location"):
             click.echo(f"The files are whole, and stay in {_from_here(location)}", err=True)
         sys.exit(exit_code(run.tags.get("export/error_code", "")))
+    manifest, deliveries = finished["manifest"], finished["deliveries"]
+    links = ExportStore().links(run.run_id, [file["name"] for file in manifest["files"]])
     if as_json:
-        manifest, deliveries = finished["manifest"], finished["deliveries"]
-        place = {"location": finished["location"], "deliveries": deliveries}
+        place = {"location": finished["location"], "links": links, "deliveries": deliveries}
         answer = {"run_id": run.run_id, "status": run.status.value, **manifest, **place}
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
-        _report(finished, time.monotonic() - began)
+        _report(finished, links, time.monotonic() - began)
 
 
-def _report(finished: Mapping[str, Any], seconds: float) -> None:
+def _report(finished: Mapping[str, Any], links: Mapping[str, str], seconds: float) -> None:
     manifest, location = finished["manifest"], _from_here(finished["location"])
     files = manifest["files"]
     size = sum(file["bytes"] for file in files)
@@ -70,6 +72,8 @@ def _report(finished: Mapping[str, Any], seconds: float) -> None:
     )
     for file in files[:_LISTED_FILES]:
         click.echo(f"  {location}/{file['name']}  {file['rows']:,} rows, {file['bytes']:,} bytes")
+        if file["name"] in links:
+            click.echo(f"  for 5 minutes at {links[file['name']]}")
     if len(files) > _LISTED_FILES:
         more = len(files) - _LISTED_FILES
         click.echo(f"  and {more:,} more, all listed in {location}/manifest.json")

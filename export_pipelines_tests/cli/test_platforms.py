@@ -1,4 +1,6 @@
+import json
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner, Result
@@ -93,6 +95,28 @@ def test_an_export_says_where_it_was_delivered(
     assert result.exit_code == 0, result.output
     assert f"Delivered to north: {north}\n" in result.output
     assert {path.name for path in north.iterdir()} == {"products.csv", "products.manifest.json"}
+
+
+def test_a_bucket_as_the_store_gives_links(
+    targets: Targets, sqlite_shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = targets["minio-seaweed"]
+    name_platforms({"bucket": target.platform}, monkeypatch)
+    monkeypatch.setenv("EXPORT_PIPELINES_STORE", "bucket")
+    monkeypatch.setenv("DATABASE_URL", sqlite_shop)
+    result = invoke("export", "csv", "suppliers", "--field", "code")
+    assert result.exit_code == 0, result.output
+    [_, file, link] = result.output.splitlines()
+    assert file.startswith(f"  {target.platform.location}/")
+    assert link.startswith("  for 5 minutes at http://127.0.0.1:")
+    with urlopen(link.split()[-1], timeout=10) as served:
+        assert served.read().startswith(b"\xef\xbb\xbfcode\n")
+        assert "suppliers.csv" in served.headers["Content-Disposition"]
+    answer = json.loads(invoke("export", "csv", "suppliers", "--field", "code", "--json").output)
+    with urlopen(answer["links"]["suppliers.csv"], timeout=10) as served:
+        assert len(served.read()) == answer["files"][0]["bytes"]
+    for secret in target.secrets:
+        assert secret not in result.output
 
 
 def test_a_failed_delivery_ends_with_its_sentence_and_says_where_the_files_are(
