@@ -216,13 +216,11 @@ class Destination:
         key: names its step: letters, digits and underscores.
         label: what people call it.
         asked: its name, or its type with its fields.
-        subfolder: the folder below the platform's.
     """
 
     key: str
     label: str
     asked: str | Mapping[str, Any]
-    subfolder: str
 
 
 @dataclass(frozen=True)

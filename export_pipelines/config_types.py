@@ -26,6 +26,12 @@ def config_type(field: FieldInfo) -> Any:
     return _TYPES[field.annotation]
 
 
+def may_have_lines(field: FieldInfo) -> bool:
+    """Return whether a text may be of several lines."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("lines"))
+
+
 def is_secret(field: FieldInfo) -> bool:
     """Return whether a field's value must never be shown."""
     extra = field.json_schema_extra

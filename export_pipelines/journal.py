@@ -5,7 +5,6 @@ staging area, written when a file is there and verified.
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from export_pipelines.artifacts import StagedFile
@@ -15,8 +14,6 @@ class Journal:
     """The notes of one delivery.
 
     Attributes:
-        stale: files of the delivery that was there before, which this one does not have; None
-            before the delivery has begun.
         verified: how its files were compared with what the server holds, such as `sha256`.
     """
 
@@ -31,7 +28,7 @@ class Journal:
         self._location = location
         self._digests: dict[str, str] = {}
         self.verified: set[str] = set()
-        self.stale: list[str] | None = None
+        counts = False
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         for line in lines:
             try:
@@ -40,22 +37,16 @@ class Journal:
                 # The process died while it wrote.
                 continue
             if "location" in note:
-                same = note["location"] == location
-                self.stale = list(note["stale"]) if same else None
-                self._digests = {}
-                self.verified = set()
-            elif self.stale is not None:
+                counts = note["location"] == location
+                self._forget()
+            elif counts:
                 self._digests[note["name"]] = note["sha256"]
                 self.verified.add(note["verified"])
 
-    def begin(self, stale: Sequence[str]) -> None:
-        """Note that the delivery begins.
-
-        Args:
-            stale: files of the delivery that was there before, which this one does not have.
-        """
-        self.stale = list(stale)
-        self._note(location=self._location, stale=self.stale)
+    def begin(self) -> None:
+        """Note that the delivery begins, and that nothing of it is there."""
+        self._forget()
+        self._note(location=self._location)
 
     def add(self, file: StagedFile, verified: str) -> None:
         """Note that a file is there, and how it was compared with what the server holds."""
@@ -67,7 +58,11 @@ class Journal:
         """Return whether a file with this content was there."""
         return self._digests.get(file.name) == file.sha256
 
-    def _note(self, **values: object) -> None:
+    def _forget(self) -> None:
+        self._digests = {}
+        self.verified = set()
+
+    def _note(self, **values: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as notes:
             # A new line first: the last one may be torn.

@@ -6,7 +6,8 @@ the end only, what format and compression add anyway. `{{` and `}}` stand for br
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from string import Formatter
 from zoneinfo import ZoneInfo
@@ -20,8 +21,8 @@ FOLDER_FIELDS = ("resource_type", "format", "run_id", "date")
 
 _EXTENSION = ".{ext}"
 _DATE = "%Y-%m-%d"
-_PART = re.compile(r"[-_. ]?\{part[^}]*\}")
-_WIDTH = re.compile(r"0?\d?d?")
+_LONGEST = 255
+_WIDTH = re.compile(r"(0[1-9])?d?")
 _TAKEN = ("manifest",)
 
 
@@ -51,13 +52,17 @@ def file_names(pattern: str, values: Mapping[str, str | datetime]) -> tuple[str,
     stem = pattern.removesuffix(_EXTENSION)
     if "{ext}" in stem:
         raise RequestError(f"file_name {shown(pattern)}: {{ext}} can only be at the end: .{{ext}}")
-    named = _filled(stem, values, "file_name", FILE_FIELDS)
-    base = _PART.sub("", named).format()
+    pieces = _pieces(stem, values, "file_name", FILE_FIELDS)
+    base = _without_numbers(pieces)
     _require_name(base, "file_name")
-    if not _PART.search(named):
-        return base, f"{named}-{{part:05d}}"
-    _require_name(named.format(part=1), "file_name")
-    return base, named
+    if not any(isinstance(piece, _Number) for piece in pieces):
+        return base, f"{_escaped(base)}-{{part:05d}}"
+    template = "".join(
+        f"{{part:{piece.form}}}" if isinstance(piece, _Number) else _escaped(piece)
+        for piece in pieces
+    )
+    _require_name(template.format(part=1), "file_name")
+    return base, template
 
 
 def folder_name(pattern: str, values: Mapping[str, str | datetime]) -> str:
@@ -68,35 +73,58 @@ def folder_name(pattern: str, values: Mapping[str, str | datetime]) -> str:
     """
     if not pattern.strip("/"):
         return ""
-    named = _filled(pattern.strip("/"), values, "subfolder", FOLDER_FIELDS).format()
+    named = _without_numbers(_pieces(pattern.strip("/"), values, "subfolder", FOLDER_FIELDS))
     for part in named.split("/"):
         _require_name(part, "subfolder")
     return named
 
 
-def _filled(
+def is_file_name(name: str) -> bool:
+    """Return whether a name can be one of an export's files: no path, nothing hidden or odd."""
+    harmful = not name or any(c in FORBIDDEN or not c.isprintable() for c in name)
+    # What cannot be encoded is not printable, so it is harmful already.
+    return not harmful and len(name.encode()) <= _LONGEST and name == name.strip(" .")
+
+
+@dataclass(frozen=True)
+class _Number:
+    """The place of a file's number, and how it is written."""
+
+    form: str
+
+
+def _pieces(
     pattern: str, values: Mapping[str, str | datetime], what: str, known: tuple[str, ...]
-) -> str:
-    """Return the pattern with all fields but `{part}` filled in; it is still a template."""
+) -> list[str | _Number]:
+    """Return the texts of a pattern and of its fields, and the places of numbers."""
+    pieces: list[str | _Number] = []
     try:
-        pieces = list(Formatter().parse(pattern))
+        for text, name, form, conversion in Formatter().parse(pattern):
+            pieces.append(text)
+            if name is None:
+                continue
+            if name not in known:
+                raise RequestError(f"{what}: {unknown('placeholder', name, list(known))}")
+            if conversion or not _fits(name, form or ""):
+                raise _malformed(what, pattern)
+            pieces.append(_value(name, form or "", values))
     except ValueError:
         raise _malformed(what, pattern) from None
-    filled = []
-    for text, name, form, conversion in pieces:
-        filled.append(_escaped(text))
-        if name is None:
-            continue
-        if name not in known:
-            raise RequestError(f"{what}: {unknown('placeholder', name, list(known))}")
-        if conversion or not _fits(name, form or ""):
-            raise _malformed(what, pattern)
-        value = values.get(name)
-        default = _DATE if name == "date" else ""
-        filled.append(
-            f"{{part:{form}}}" if value is None else _escaped(format(value, form or default))
-        )
-    return "".join(filled)
+    return pieces
+
+
+def _value(name: str, form: str, values: Mapping[str, str | datetime]) -> str | _Number:
+    if name == "part":
+        return _Number(form)
+    return format(values[name], form or (_DATE if name == "date" else ""))
+
+
+def _without_numbers(pieces: Sequence[str | _Number]) -> str:
+    """Return the texts; where a number is left out, so is what parts it from those before."""
+    named = ""
+    for piece in pieces:
+        named = named + piece if isinstance(piece, str) else re.sub(r"[-_. ]\Z", "", named)
+    return named
 
 
 def _fits(name: str, form: str) -> bool:
@@ -118,10 +146,8 @@ def _malformed(what: str, pattern: str) -> RequestError:
 
 
 def _require_name(name: str, what: str) -> None:
-    harmful = not name or any(c in FORBIDDEN or not c.isprintable() for c in name)
-    # What cannot be encoded is not printable, so it is harmful already.
-    too_long = not harmful and len(name.encode()) > NAME_BYTES
-    if harmful or too_long or name != name.strip(" .") or name.lower() in _TAKEN:
+    too_long = len(name.encode(errors="replace")) > NAME_BYTES
+    if too_long or not is_file_name(name) or name.lower() in _TAKEN:
         raise RequestError(
             f"{what} {shown(name)} cannot be a file's name: use at most {NAME_BYTES} "
             f"bytes, none of {' '.join(FORBIDDEN)}, no blank or dot at its ends, "

@@ -90,7 +90,7 @@ def plan_export(
         compression=_compression(output_format, request.compression),
         file_name=file_name,
         part_name=part_name,
-        destinations=find_destinations(request.platforms, values),
+        destinations=find_destinations(request.platforms),
         started_at=started_at,
     )
     chosen = _chosen(plan)

@@ -12,7 +12,7 @@ _SHARES = {
     "serialize": (40, 35),
     "compress": (75, 20),
     "upload": (95, 2),
-    "deliver": (97, 3),
+    "deliver": (97, 2),
 }
 """Where each stage begins and how much it is of the whole, in percent, as measured."""
 

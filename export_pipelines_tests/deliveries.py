@@ -52,5 +52,11 @@ def below(platform: Platform, subfolder: str) -> Platform:
 def as_delivered(store: Path, folder: Path) -> Path:
     """Copy an export from the store, with the manifest under its name on platforms."""
     shutil.copytree(store, folder)
-    (folder / "manifest.json").rename(folder / "products.manifest.json")
+    names = [path.name for path in folder.iterdir() if path.name != "manifest.json"]
+    (folder / "manifest.json").rename(folder / manifest_name(names[0]))
     return folder
+
+
+def manifest_name(file_name: str) -> str:
+    """Return the manifest's name on platforms beside files of products, of which one has a name."""
+    return f"products.{file_name.partition('.')[2]}.manifest.json"

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from export_pipelines.artifacts import StagedFile
-from export_pipelines.delivery import deliver
+from export_pipelines.delivery import Shipment, deliver
 from export_pipelines.errors import PlatformUnavailable
 from export_pipelines.journal import Journal
 from export_pipelines.platforms.base import Connection, Receipt, RemoteFile
 from export_pipelines.platforms.local import Local
 
-MANIFEST = "products.manifest.json"
+MANIFEST = "products.csv.manifest.json"
+PENDING = f".{MANIFEST}.pending"
 
 
 class Brittle(Connection):
@@ -77,10 +78,23 @@ def staged(path: Path, text: str) -> StagedFile:
 
 
 def send(
-    connection: Connection, made: tuple[list[StagedFile], StagedFile], notes: Path, folder: str = ""
+    connection: Connection,
+    made: tuple[list[StagedFile], StagedFile],
+    notes: Path,
+    folder: str = "",
+    on_bytes: Callable[[int], None] = lambda done: None,
 ) -> int:
-    journal = Journal(notes, "place")
-    return deliver(connection, *made, journal, folder=folder, manifest_name=MANIFEST)
+    """Deliver files as the run that has these notes."""
+    shipment = Shipment(notes.name, *made, folder, MANIFEST)
+    return deliver(connection, shipment, Journal(notes, "place"), on_bytes)
+
+
+CALLS_UNTIL_SECOND_FILE = 6
+"""Two files are read, one is put, one deleted, all are listed, the first of the export is put."""
+
+
+def puts(platform: Brittle) -> list[str]:
+    return [name for kind, name in platform.calls if kind == "put"]
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -93,7 +107,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 def require_truth(folder: Path) -> None:
     """Check that a manifest, if there is one, tells exactly what is there."""
-    found = contents(folder)
+    found = {name: text for name, text in contents(folder).items() if name != PENDING}
     if MANIFEST in found:
         listed = json.loads(found[MANIFEST])["files"]
         for file in listed:
@@ -107,8 +121,8 @@ def test_files_come_in_order_and_the_manifest_last(
     made = stage(tmp_path / "staging", a="one", b="two")
     assert send(platform, made, tmp_path / "notes") == 6
     puts = [name for kind, name in platform.calls if kind == "put"]
-    assert puts == ["a.csv", "b.csv", MANIFEST]
-    assert contents(there).keys() == {*puts}
+    assert puts == [PENDING, "a.csv", "b.csv", MANIFEST]
+    assert contents(there).keys() == {*puts[1:]}
     require_truth(there)
 
 
@@ -121,13 +135,7 @@ def test_a_subfolder_holds_all_of_it(tmp_path: Path, there: Path, platform: Brit
 def test_progress_counts_all_files(tmp_path: Path, platform: Brittle) -> None:
     seen: list[int] = []
     made = stage(tmp_path / "staging", a="one", b="three")
-    deliver(
-        platform,
-        *made,
-        Journal(tmp_path / "notes", "place"),
-        manifest_name=MANIFEST,
-        on_bytes=seen.append,
-    )
+    send(platform, made, tmp_path / "notes", on_bytes=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 8
 
@@ -194,12 +202,85 @@ def test_what_is_noted_and_there_is_not_sent_again(
     tmp_path: Path, there: Path, platform: Brittle
 ) -> None:
     made = stage(tmp_path / "staging", a="one", b="two")
-    send(platform, made, tmp_path / "notes")
-    platform.calls = []
-    assert send(platform, made, tmp_path / "notes") == 0
-    assert [name for kind, name in platform.calls if kind == "put"] == [MANIFEST]
-    (there / "a.csv").unlink()
-    platform.calls = []
-    send(platform, made, tmp_path / "notes")
-    assert [name for kind, name in platform.calls if kind == "put"] == ["a.csv", MANIFEST]
+    platform.breaks_at = CALLS_UNTIL_SECOND_FILE
+    with pytest.raises(PlatformUnavailable):
+        send(platform, made, tmp_path / "notes")
+    platform.breaks_at, platform.calls = -1, []
+    assert send(platform, made, tmp_path / "notes") == 3
+    assert puts(platform) == ["b.csv", MANIFEST]
     require_truth(there)
+
+
+def test_what_was_noted_but_is_gone_is_sent_again(
+    tmp_path: Path, there: Path, platform: Brittle
+) -> None:
+    made = stage(tmp_path / "staging", a="one", b="two")
+    platform.breaks_at = CALLS_UNTIL_SECOND_FILE
+    with pytest.raises(PlatformUnavailable):
+        send(platform, made, tmp_path / "notes")
+    (there / "a.csv").unlink()
+    platform.breaks_at, platform.calls = -1, []
+    send(platform, made, tmp_path / "notes")
+    assert puts(platform) == ["a.csv", "b.csv", MANIFEST]
+    require_truth(there)
+
+
+def test_a_run_that_is_resumed_after_another_sends_everything_again(
+    tmp_path: Path, there: Path, platform: Brittle
+) -> None:
+    """The other's files have the same names and sizes."""
+    first = stage(tmp_path / "first", a="one", b="two")
+    second = stage(tmp_path / "second", a="uno", b="dos", c="tre")
+    platform.breaks_at = CALLS_UNTIL_SECOND_FILE
+    with pytest.raises(PlatformUnavailable):
+        send(platform, first, tmp_path / "first-run")
+    platform.breaks_at = -1
+    send(platform, second, tmp_path / "second-run")
+    send(platform, first, tmp_path / "first-run")
+    require_truth(there)
+    assert contents(there)["a.csv"] == "one"
+
+
+def test_a_run_that_is_resumed_after_another_broke_off_sends_everything_again(
+    tmp_path: Path, there: Path, platform: Brittle
+) -> None:
+    first = stage(tmp_path / "first", a="one", b="two")
+    second = stage(tmp_path / "second", a="uno", b="dos", c="tre")
+    for made, run in ((first, "first-run"), (second, "second-run")):
+        platform.breaks_at, platform.calls = CALLS_UNTIL_SECOND_FILE, []
+        with pytest.raises(PlatformUnavailable):
+            send(platform, made, tmp_path / run)
+    platform.breaks_at = -1
+    send(platform, first, tmp_path / "first-run")
+    require_truth(there)
+    assert contents(there)["a.csv"] == "one"
+
+
+def test_files_of_an_export_stay_known_when_one_in_between_never_ends(
+    tmp_path: Path, there: Path, platform: Brittle
+) -> None:
+    send(platform, stage(tmp_path / "1", a="1", b="2", c="3", d="4"), tmp_path / "first-run")
+    platform.breaks_at, platform.calls = CALLS_UNTIL_SECOND_FILE, []
+    with pytest.raises(PlatformUnavailable):
+        send(platform, stage(tmp_path / "2", a="5", e="6", f="7"), tmp_path / "second-run")
+    platform.breaks_at = -1
+    send(platform, stage(tmp_path / "3", a="8", b="9"), tmp_path / "third-run")
+    assert contents(there).keys() == {"a.csv", "b.csv", MANIFEST}
+    require_truth(there)
+
+
+def test_two_deliveries_of_one_name_at_the_same_moment_leave_no_false_manifest(
+    tmp_path: Path, there: Path, platform: Brittle
+) -> None:
+    first = stage(tmp_path / "first", a="one", b="two")
+    second = stage(tmp_path / "second", a="uno", b="dos")
+
+    def come_between(done: int) -> None:
+        if not (tmp_path / "second-run").exists():
+            send(platform, second, tmp_path / "second-run")
+
+    with pytest.raises(PlatformUnavailable, match="Another export of the same name"):
+        send(platform, first, tmp_path / "first-run", on_bytes=come_between)
+    send(platform, first, tmp_path / "first-run")
+    require_truth(there)
+    assert contents(there)["a.csv"] == "one"

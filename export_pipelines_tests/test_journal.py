@@ -16,7 +16,7 @@ def path(tmp_path: Path) -> Path:
 
 def noted(path: Path) -> Journal:
     journal = Journal(path, "sftp://host/in")
-    journal.begin(["old.csv"])
+    journal.begin()
     journal.add(FIRST, "size")
     return journal
 
@@ -24,7 +24,7 @@ def noted(path: Path) -> Journal:
 def test_what_was_noted_is_read_again(path: Path) -> None:
     noted(path)
     again = Journal(path, "sftp://host/in")
-    assert (again.stale, again.verified) == (["old.csv"], {"size"})
+    assert again.verified == {"size"}
     assert again.has(FIRST)
     assert not again.has(SECOND)
     again.add(SECOND, "sha256")
@@ -38,11 +38,10 @@ def test_a_file_with_other_content_is_not_there(path: Path) -> None:
 def test_notes_of_another_place_do_not_count(path: Path) -> None:
     noted(path)
     moved = Journal(path, "sftp://host/out")
-    assert moved.stale is None
     assert not moved.has(FIRST)
-    moved.begin([])
+    moved.begin()
     moved.add(SECOND, "size")
-    assert Journal(path, "sftp://host/in").stale is None
+    assert not Journal(path, "sftp://host/in").has(SECOND)
     assert Journal(path, "sftp://host/out").has(SECOND)
 
 
@@ -52,12 +51,18 @@ def test_a_torn_line_loses_only_itself(path: Path, kept: int) -> None:
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:-1]) + lines[-1][:kept], encoding="utf-8")
     torn = Journal(path, "sftp://host/in")
-    assert torn.stale == ["old.csv"]
     assert not torn.has(FIRST)
     torn.add(SECOND, "size")
     assert Journal(path, "sftp://host/in").has(SECOND)
 
 
 def test_nothing_is_written_before_something_is_noted(path: Path) -> None:
-    assert Journal(path, "sftp://host/in").stale is None
+    assert not Journal(path, "sftp://host/in").has(FIRST)
     assert not path.exists()
+
+
+def test_what_begins_anew_has_nothing_yet(path: Path) -> None:
+    journal = noted(path)
+    journal.begin()
+    assert not journal.has(FIRST)
+    assert not Journal(path, "sftp://host/in").has(FIRST)

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -12,6 +13,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from export_pipelines.cli.terminal import exit_code, exit_codes, progress_bar
+from export_pipelines.errors import ExportPipelinesError
 from export_pipelines.formats import FORMATS
 from export_pipelines.formats.base import Format
 
@@ -52,7 +54,10 @@ def export_and_report(
             click.echo(f"The files are whole, and stay in {_from_here(location)}", err=True)
         sys.exit(exit_code(run.tags.get("export/error_code", "")))
     manifest, deliveries = finished["manifest"], finished["deliveries"]
-    links = ExportStore().links(run.run_id, [file["name"] for file in manifest["files"]])
+    links: Mapping[str, str] = {}
+    # The export is done, whether or not the store answers once more.
+    with suppress(ExportPipelinesError):
+        links = ExportStore().links(run.run_id, [file["name"] for file in manifest["files"]])
     if as_json:
         place = {"location": finished["location"], "links": links, "deliveries": deliveries}
         answer = {"run_id": run.run_id, "status": run.status.value, **manifest, **place}

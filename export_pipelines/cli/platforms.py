@@ -28,7 +28,7 @@ def list_platforms() -> None:
                 where = open_platform(name).location
             except ExportPipelinesError as error:
                 where = str(error)
-            kind = next(iter(written), "") if isinstance(written, dict) else ""
+            kind = str(next(iter(written), "")) if isinstance(written, dict) else ""
             click.echo(f"{name:<24} {kind:<8} {where}")
 
 

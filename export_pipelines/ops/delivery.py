@@ -9,8 +9,9 @@ from typing import Any
 import dagster as dg
 
 from export_pipelines.artifacts import Destination, ExportPlan, StagedFile, export_asset_key
-from export_pipelines.delivery import Delivery, deliver
+from export_pipelines.delivery import Delivery, Shipment, deliver
 from export_pipelines.journal import Journal
+from export_pipelines.naming import folder_name, name_values
 from export_pipelines.ops.reporting import (
     duration,
     explained,
@@ -20,7 +21,7 @@ from export_pipelines.ops.reporting import (
     publish_tags,
     rate,
 )
-from export_pipelines.platforms.base import CheckedStep
+from export_pipelines.platforms.base import CheckedStep, Platform
 from export_pipelines.platforms.configuration import label_of, open_platform, platform_config
 from export_pipelines.resources import ExportStore, Staging
 from export_pipelines.store import (
@@ -81,26 +82,42 @@ def deliver_files(
     report = progress(context, "deliver", size)
     with explained(context, retries=RETRIES, about=destination.label):
         platform = open_platform(destination.asked)
-        location = "/".join(filter(None, (platform.location, destination.subfolder)))
+        shipment = shipment_of(plan, stored, platform)
         notes = staging.run_folder(plan.run_id) / "deliveries" / f"{destination.key}.jsonl"
-        journal = Journal(notes, location)
+        journal = Journal(notes, f"{platform.location}/{shipment.folder}")
         with platform.connect() as connection:
-            sent = deliver(
-                connection,
-                stored.files,
-                stored.manifest,
-                journal,
-                folder=destination.subfolder,
-                manifest_name=f"{plan.file_name}.{MANIFEST_NAME}",
-                on_bytes=report.report,
-            )
-    seconds = round(time.monotonic() - began, 3)
+            sent = deliver(connection, shipment, journal, report.report)
+    location = platform.location_of(shipment.folder)
     verified = tuple(sorted(journal.verified))
     made = Delivery(destination.label, location, len(stored.files), size, sent, verified)
-    context.add_output_metadata(
-        {**asdict(made), "verified": ", ".join(verified), "seconds": seconds}
-    )
+    seconds = round(time.monotonic() - began, 3)
+    said = {**asdict(made), "verified": ", ".join(verified), "seconds": seconds}
+    context.add_output_metadata(said)
     return made
+
+
+def shipment_of(plan: ExportPlan, stored: Stored, platform: Platform) -> Shipment:
+    """Return what goes to a platform, in the folder that its pattern names.
+
+    The manifest is named after the files, with their ending, so that each format has its own.
+    """
+    values = name_values(
+        resource_type=plan.resource_type,
+        format_name=plan.format,
+        run_id=plan.run_id,
+        started_at=plan.started_at,
+        time_zone=plan.time_zone,
+    )
+    first = stored.files[0].name
+    stems = (plan.part_name.format(part=1), plan.file_name)
+    ending = next(first.removeprefix(stem) for stem in stems if first.startswith(stem))
+    return Shipment(
+        plan.run_id,
+        stored.files,
+        stored.manifest,
+        folder_name(platform.subfolder, values),
+        f"{plan.file_name}{ending}.{MANIFEST_NAME}",
+    )
 
 
 @dg.op(retry_policy=_RETRY_POLICY)
@@ -115,11 +132,11 @@ def finish(
     """Puts the manifest into the export store, which says that the export is finished."""
     with explained(context, retries=RETRIES), store.connect() as connection:
         connection.put(stored.manifest, stored_name(plan.run_id, MANIFEST_NAME))
-    shutil.rmtree(staging.run_folder(plan.run_id), ignore_errors=True)
     publish_tags(context, {"export/progress": "100"})
     context.log_event(materialization(plan, stored, deliveries))
     for warning in stored.content["warnings"]:
         context.log.warning(warning)
+    shutil.rmtree(staging.run_folder(plan.run_id), ignore_errors=True)
     return {
         "location": stored.location,
         "manifest": stored.content,

@@ -131,6 +131,10 @@ class Platform(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     def location(self) -> str:
         """Where files go, as an address without secrets: sftp://shop@host:22/in."""
 
+    def location_of(self, folder: str) -> str:
+        """Return where the files of a folder below it go, as an address for people."""
+        return f"{self.location.rstrip('/')}/{folder}" if folder else self.location
+
     @abstractmethod
     def connect(self) -> AbstractContextManager[Connection]:
         """Open a connection, which is closed when the context ends.
@@ -243,7 +247,12 @@ def _digits(path: Path, digest: Any) -> str:
     return str(digest.hexdigest())
 
 
-def secret(description: str) -> Any:
-    """Return a text field whose value comes from an environment variable and is never shown."""
-    extra: dict[str, Any] = {"secret": True}
+def secret(description: str, *, lines: bool = False) -> Any:
+    """Return a text field whose value comes from an environment variable and is never shown.
+
+    Args:
+        description: UI text.
+        lines: whether it may be of several lines.
+    """
+    extra: dict[str, Any] = {"secret": True, "lines": lines}
     return Field(default="", repr=False, description=description, json_schema_extra=extra)

@@ -96,9 +96,9 @@ _MISCONFIGURED = {
         "{server} cannot encrypt files that way: choose another server_side_encryption.",
     ),
     "NotImplemented": (
-        "server_side_encryption",
-        "{server} does not offer what is asked of it: choose another server_side_encryption or "
-        "storage_class.",
+        "{host}",
+        "{server} does not offer all of the S3 protocol that is needed: uploads in parts, and the "
+        "storage class and encryption that are asked for, if any.",
     ),
     "NoProtocol": (
         "{host}",

@@ -7,7 +7,6 @@ names of variables; their values are read when a platform is opened, and go nowh
 import os
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 
 from export_pipelines import settings
 from export_pipelines.artifacts import Destination
-from export_pipelines.config_types import config_type, is_secret
+from export_pipelines.config_types import config_type, is_secret, may_have_lines
 from export_pipelines.errors import (
     PlatformMisconfigured,
     RequestError,
@@ -54,7 +53,9 @@ def platform_config() -> Any:
 
 def _fields(kind: type[Platform]) -> dict[str, dg.Field]:
     return {
-        name: dg.Field(config_type(field), is_required=field.is_required())
+        name: dg.Field(
+            config_type(field), is_required=field.is_required(), description=field.description
+        )
         if field.is_required() or is_secret(field)
         else dg.Field(
             config_type(field), default_value=field.default, description=field.description
@@ -69,18 +70,15 @@ def label_of(asked: Asked) -> str:
     return asked if isinstance(asked, str) else next(iter(asked), "platform")
 
 
-def find_destinations(
-    asked: Sequence[Asked], values: Mapping[str, str | datetime]
-) -> tuple[Destination, ...]:
+def find_destinations(asked: Sequence[Asked]) -> tuple[Destination, ...]:
     """Return where files are delivered, each with a key of its own.
 
     Args:
         asked: names, or types with fields.
-        values: those of `name_values`.
 
     Raises:
         PlatformMisconfigured: a platform is unknown or wrong.
-        RequestError: a platform is named twice, or its subfolder's pattern is wrong.
+        RequestError: a platform is named twice.
     """
     found: dict[str, Destination] = {}
     for one in asked:
@@ -92,8 +90,8 @@ def find_destinations(
         while key in found:
             number += 1
             key = f"{base}_{number}"
-        subfolder = folder_name(open_platform(one).subfolder, values)
-        found[key] = Destination(key, label, one, subfolder)
+        open_platform(one)
+        found[key] = Destination(key, label, one)
     return tuple(found.values())
 
 
@@ -130,10 +128,10 @@ def read_platforms() -> dict[str, Mapping[str, Any]]:
         content = yaml.safe_load(path.read_bytes()) if path.exists() else {}
     except OSError as error:
         raise _unreadable(f"{path} cannot be read: {error.strerror}.") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
-        problem = getattr(error, "problem", None) or "it is not text"
+        problem = getattr(error, "problem", None) or "a value of it has no meaning"
         raise _unreadable(f"{path} is no YAML{line}: {problem}.") from None
     named = _named(content or {})
     if named is None:
@@ -182,7 +180,10 @@ def _build(written: Any, label: str) -> Platform:
         problem = error.errors(include_input=False, include_context=False)[0]
         name = ".".join(str(place) for place in problem["loc"])
         raise PlatformMisconfigured(f"{label}.{name}: {problem['msg']}.", field=name) from None
-    folder_name(platform.subfolder, _SOMETIME)
+    try:
+        folder_name(platform.subfolder, _SOMETIME)
+    except RequestError as error:
+        raise PlatformMisconfigured(f"{label}: {error}", field="subfolder") from None
     return platform
 
 
@@ -199,6 +200,7 @@ def _value(kind: type[Platform], name: str, value: Any, label: str) -> Any:
         sentence = unknown("field", name, known)
         raise PlatformMisconfigured(f"{label}: {sentence}", field=str(name))
     if not isinstance(value, Mapping):
+        _require_characters(kind, name, value, label)
         if is_secret(kind.model_fields[name]) and value:
             raise PlatformMisconfigured(
                 f"{label}.{name} is a secret: put it into a variable of the environment, and write "
@@ -215,4 +217,23 @@ def _value(kind: type[Platform], name: str, value: Any, label: str) -> Any:
         raise PlatformMisconfigured(
             f"{label}.{name}: the variable {variable} is not set where exports run.", field=name
         )
-    return os.environ[variable]
+    found = os.environ[variable]
+    if not found:
+        raise PlatformMisconfigured(
+            f"{label}.{name}: the variable {variable} is empty where exports run.", field=name
+        )
+    _require_characters(kind, name, found, label)
+    return found
+
+
+def _require_characters(kind: type[Platform], name: str, value: Any, label: str) -> None:
+    """Refuse what was copied with a line break, or is no text."""
+    if not isinstance(value, str):
+        return
+    lines = value.splitlines() if may_have_lines(kind.model_fields[name]) else [value]
+    if not all(line.replace("\t", " ").isprintable() for line in lines):
+        raise PlatformMisconfigured(
+            f"{label}.{name}: it has a line break or another character that cannot be seen; "
+            "perhaps that was copied with it.",
+            field=name,
+        )

@@ -60,8 +60,8 @@ class Ftp(Platform):
 
     @property
     def location(self) -> str:
-        """The folder as an address: `ftp://shop@host:21/in`."""
-        return f"ftp://{self.username}@{self.host}:{self.port}/{self.folder.lstrip('/')}"
+        """The folder as an address: `ftp://shop@host:21/in`; `//in` is absolute."""
+        return f"ftp://{self.username}@{self.host}:{self.port}/{self.folder}"
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -187,7 +187,7 @@ class _FtpConnection(Connection):
             self._session.remove(name)
 
     def _is_same(self, name: str, file: StagedFile) -> bool:
-        if self._platform.verify == "size" or self._session.size(name) != file.bytes:
+        if self._platform.verify != "auto" or self._session.size(name) != file.bytes:
             return False
         return self._session.checksum(name) == ("sha256", file.sha256)
 

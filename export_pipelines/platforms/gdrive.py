@@ -44,7 +44,9 @@ class Gdrive(Platform):
 
     platform_type: Literal["gdrive"] = "gdrive"
     credentials: str = secret(
-        "The key of a service account: the whole text of the JSON file that Google Cloud gives out."
+        "The key of a service account: the whole text of the JSON file that Google Cloud gives "
+        "out.",
+        lines=True,
     )
     credentials_file: str = Field(
         default="",
@@ -67,6 +69,10 @@ class Gdrive(Platform):
     def location(self) -> str:
         """The folder's address in a browser."""
         return f"https://drive.google.com/drive/folders/{self.folder_id}"
+
+    def location_of(self, folder: str) -> str:
+        """Return the folder's address in a browser; those below it have other ones."""
+        return self.location
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -110,9 +116,10 @@ class Gdrive(Platform):
             return "credentials", self.credentials
         try:
             return "credentials_file", Path(self.credentials_file).read_text(encoding="utf-8")
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not a text"
             raise PlatformMisconfigured(
-                f"credentials_file: {self.credentials_file} cannot be read: {error.strerror}.",
+                f"credentials_file: {self.credentials_file} cannot be read: {reason}.",
                 field="credentials_file",
             ) from None
 

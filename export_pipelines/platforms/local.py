@@ -13,8 +13,10 @@ from pydantic import Field
 from export_pipelines.artifacts import StagedFile
 from export_pipelines.errors import (
     ExportPipelinesError,
+    PlatformError,
     PlatformMisconfigured,
     PlatformRefused,
+    PlatformUnavailable,
     is_disk_full,
     storage_error,
 )
@@ -155,7 +157,7 @@ def _link_or_copy(file: StagedFile, hidden: Path) -> None:
 def _copy(file: StagedFile, hidden: Path) -> None:
     shutil.copyfile(file.path, hidden)
     if file_sha256(hidden) != file.sha256:
-        raise PlatformRefused(
+        raise PlatformUnavailable(
             f"{hidden.parent} holds other bytes than were written there: check its disk."
         )
 
@@ -169,8 +171,21 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _refused(error: OSError) -> PlatformRefused:
+_OF_A_MOMENT = {
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.EIO,
+    errno.ENETUNREACH,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+}
+"""What a disk says that is mounted over a network."""
+
+
+def _refused(error: OSError) -> PlatformError:
     where = error.filename2 or error.filename or "the folder"
+    if error.errno in _OF_A_MOMENT:
+        return PlatformUnavailable(f"The disk of {where} does not answer: {error.strerror}.")
     if is_disk_full(error):
         return PlatformRefused(f"The disk of {where} is full: make room there.")
     return PlatformRefused(

@@ -38,8 +38,8 @@ class Sftp(SshPlatform):
 
     @property
     def location(self) -> str:
-        """The folder as an address: `sftp://shop@host:22/in`."""
-        return f"sftp://{self.username}@{self.host}:{self.port}/{self.folder.lstrip('/')}"
+        """The folder as an address: `sftp://shop@host:22/in`; `//in` is absolute."""
+        return f"sftp://{self.username}@{self.host}:{self.port}/{self.folder}"
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -198,7 +198,8 @@ class _SftpConnection(Connection):
 
         try:
             self._run(self._sftp.posix_rename(hidden, self._path(name)))
-        except asyncssh.SFTPOpUnsupported:
+        except (asyncssh.SFTPOpUnsupported, asyncssh.SFTPFailure):
+            # Without the extension, or with one that replaces nothing.
             self._replace_in_steps(hidden, name)
 
     def _replace_in_steps(self, hidden: str, name: str) -> None:

@@ -46,7 +46,7 @@ class SshPlatform(Platform):
     port: int = Field(default=22, ge=1, le=65535, description="The port of its SSH service.")
     username: str = Field(description="The account to log in with.")
     password: str = secret("Its password; may be left out where a private key is given.")
-    private_key: str = secret("A private key, as the text that `ssh-keygen` writes.")
+    private_key: str = secret("A private key, as the text that `ssh-keygen` writes.", lines=True)
     private_key_file: str = Field(
         default="", description="A file with the private key, instead of private_key."
     )
@@ -56,6 +56,7 @@ class SshPlatform(Platform):
         description="The server's public key, by which it is known: a line that `ssh-keyscan` "
         "prints, a key such as `ssh-ed25519 AAAA…`, or its fingerprint `SHA256:…`. Several may "
         "stand on lines of their own. Required unless known_hosts_file has it.",
+        json_schema_extra={"lines": True},
     )
     known_hosts_file: str = Field(
         default="", description="A file in OpenSSH's format that has the server's public key."
@@ -123,7 +124,9 @@ class SshPlatform(Platform):
         where = f"{self.host}:{self.port}"
         if isinstance(error, asyncssh.HostKeyNotVerifiable):
             return self._wrong_server(where, error.reason)
-        if isinstance(error, asyncssh.PermissionDenied) or "uthentication" in str(error):
+        if isinstance(error, asyncssh.PermissionDenied) or (
+            isinstance(error, asyncssh.DisconnectError) and "uthentication" in str(error)
+        ):
             field = self._login_field()
             return PlatformMisconfigured(
                 f"{field}: {where} does not let {self.username} log in with it. Correct it, or the "
@@ -187,5 +190,10 @@ def _ssh_error(error: Exception, where: str) -> PlatformError | None:
         return PlatformRefused(
             f"{where} failed, as servers do whose disk or quota is full: make room there, and look "
             f"into its log. The server says {reason}."
+        )
+    lost = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection)
+    if isinstance(error, asyncssh.SFTPError) and not isinstance(error, lost):
+        return PlatformRefused(
+            f"{where} does not do what it is asked to. The server says {reason}."
         )
     return PlatformUnavailable(f"The connection to {where} broke off: {reason}.")

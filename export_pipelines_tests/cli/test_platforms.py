@@ -94,7 +94,7 @@ def test_an_export_says_where_it_was_delivered(
     result = invoke("export", "csv", "products", "--field", "id", "--platform", "north")
     assert result.exit_code == 0, result.output
     assert f"Delivered to north: {north}\n" in result.output
-    assert {path.name for path in north.iterdir()} == {"products.csv", "products.manifest.json"}
+    assert {path.name for path in north.iterdir()} == {"products.csv", "products.csv.manifest.json"}
 
 
 def test_a_bucket_as_the_store_gives_links(
@@ -130,4 +130,4 @@ def test_a_failed_delivery_ends_with_its_sentence_and_says_where_the_files_are(
     assert first.startswith("Error: south: folder: there is no folder ")
     assert second == f"The files are whole, and stay in {store}"
     assert [path.name for path in store.iterdir()] == ["products.csv"]
-    assert (north / "products.manifest.json").exists()
+    assert (north / "products.csv.manifest.json").exists()

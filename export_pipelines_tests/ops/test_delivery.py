@@ -21,7 +21,7 @@ from export_pipelines_tests.servers.faults import Fault, proxy_of, reached_throu
 from export_pipelines_tests.servers.targets import Targets
 
 PARTS = ["products-00001.csv", "products-00002.csv", "products-00003.csv"]
-MANIFEST = "products.manifest.json"
+MANIFEST = "products.csv.manifest.json"
 CUT = {"fields": ["id", "name"], "max_rows_per_file": 500}
 
 
@@ -115,7 +115,7 @@ def test_names_and_folders_follow_patterns(
     run = exported.result.run_id
     assert names(there) == [
         *(f"products/{run}/products-{run}-00{part}.csv.gz" for part in (1, 2, 3)),
-        f"products/{run}/products-{run}.manifest.json",
+        f"products/{run}/products-{run}.csv.gz.manifest.json",
     ]
 
 
@@ -128,7 +128,22 @@ def test_an_export_of_the_same_name_replaces_the_one_before(
     exporter.succeed(sqlite_shop, "csv", platforms=["north"], **config)
     assert names(north) == [*PARTS[:2], MANIFEST]
     exporter.succeed(sqlite_shop, "csv", platforms=["north"], resource_type="suppliers")
-    assert names(north) == [*PARTS[:2], MANIFEST, "suppliers.csv", "suppliers.manifest.json"]
+    assert names(north) == [*PARTS[:2], MANIFEST, "suppliers.csv", "suppliers.csv.manifest.json"]
+
+
+def test_exports_in_two_formats_leave_each_other_alone(
+    exporter: Exporter, sqlite_shop: str, folders: dict[str, Path]
+) -> None:
+    for format_name in ("csv", "json", "zip"):
+        exporter.succeed(sqlite_shop, format_name, platforms=["north"], fields=["id"])
+    assert names(folders["north"]) == [
+        "products.csv",
+        "products.csv.manifest.json",
+        "products.json",
+        "products.json.manifest.json",
+        "products.zip",
+        "products.zip.manifest.json",
+    ]
 
 
 def test_a_platform_that_fails_fails_the_run_and_no_other_platform(

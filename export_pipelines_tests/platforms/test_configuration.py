@@ -11,7 +11,6 @@ from export_pipelines.artifacts import Destination
 from export_pipelines.config_types import is_secret
 from export_pipelines.definitions import defs
 from export_pipelines.errors import PlatformMisconfigured, RequestError
-from export_pipelines.naming import name_values
 from export_pipelines.platforms import PLATFORMS
 from export_pipelines.platforms.configuration import (
     find_destinations,
@@ -28,19 +27,14 @@ MINIO = {
     "access_key": {"env": "MINIO_USER"},
     "secret_key": {"env": "MINIO_PASSWORD"},
 }
-VALUES = name_values(
-    resource_type="orders",
-    format_name="csv",
-    run_id="run",
-    started_at="2026-01-31T09:00:00Z",
-    time_zone="UTC",
-)
 
 
 @pytest.fixture(autouse=True)
 def _variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIO_USER", "shop")
     monkeypatch.setenv("MINIO_PASSWORD", SECRET)
+    monkeypatch.setenv("EMPTY", "")
+    monkeypatch.setenv("WITH_LINE", f"{SECRET}\n")
 
 
 def write(text: str) -> None:
@@ -98,6 +92,8 @@ def test_a_file_may_name_none(text: str) -> None:
         ("platforms: {1: {}}", "1 cannot be a platform's name"),
         ("platforms: {\u0000}", "is no YAML"),
         ("!!python/object/apply:os.system [true]", "is no YAML in line 1"),
+        ("platforms: {a: 2026-02-31}", "is no YAML"),
+        ("[" * 5_000, "is no YAML"),
     ],
 )
 def test_a_file_of_another_form_is_refused(text: str, sentence: str) -> None:
@@ -154,6 +150,17 @@ def test_a_folder_in_the_place_of_the_file() -> None:
             "minio.secret_key: the variable NOWHERE is not set where exports run.",
         ),
         (
+            {"minio": {**MINIO, "secret_key": {"env": "EMPTY"}}},
+            "secret_key",
+            "minio.secret_key: the variable EMPTY is empty where exports run.",
+        ),
+        (
+            {"minio": {**MINIO, "secret_key": {"env": "WITH_LINE"}}},
+            "secret_key",
+            "minio.secret_key: it has a line break or another character that cannot be seen; ",
+        ),
+        ({"minio": {**MINIO, "bucket": "a\0b"}}, "bucket", "minio.bucket: it has a line break or"),
+        (
             {"minio": {**MINIO, "secret_key": {"file": "x"}}},
             "secret_key",
             "minio.secret_key: write a value, or {env: NAME_OF_A_VARIABLE}.",
@@ -175,19 +182,19 @@ def test_what_is_wrong_is_said_with_its_field(asked: Any, field: str, sentence: 
 
 
 def test_a_wrong_subfolder_is_found_before_anything_is_exported() -> None:
-    with pytest.raises(RequestError, match="subfolder: There is no placeholder 'part'"):
+    with pytest.raises(PlatformMisconfigured, match="local: subfolder: There is no placeholder 'p"):
         open_platform({"local": {"folder": "/srv", "subfolder": "{part}"}})
 
 
 def test_destinations_have_keys_of_their_own_and_no_secrets() -> None:
     write(FILE.replace("backup", "back-up").replace("{env: BUCKET}", "exports"))
     other = {"minio": {**MINIO, "bucket": "b", "subfolder": "{date:%Y-%m}"}}
-    found = find_destinations(["back-up", {"minio": MINIO}, other, "nas"], VALUES)
+    found = find_destinations(["back-up", {"minio": MINIO}, other, "nas"])
     assert found == (
-        Destination("back_up", "back-up", "back-up", ""),
-        Destination("minio", "minio", {"minio": MINIO}, ""),
-        Destination("minio_2", "minio", other, "2026-01"),
-        Destination("nas", "nas", "nas", "orders/2026"),
+        Destination("back_up", "back-up", "back-up"),
+        Destination("minio", "minio", {"minio": MINIO}),
+        Destination("minio_2", "minio", other),
+        Destination("nas", "nas", "nas"),
     )
     assert SECRET not in str(found)
 
@@ -196,7 +203,7 @@ def test_destinations_have_keys_of_their_own_and_no_secrets() -> None:
 def test_a_platform_is_named_once(asked: Any) -> None:
     write(FILE)
     with pytest.raises(RequestError, match="more than once"):
-        find_destinations(asked, VALUES)
+        find_destinations(asked)
 
 
 @pytest.mark.parametrize("name", list(PLATFORMS))
@@ -210,6 +217,7 @@ def test_every_field_of_every_platform_is_offered_and_described(name: str) -> No
             assert found.repr != is_secret(found), f"{name}.{field}"
     selector = platform_config().non_scalar_type
     offered = selector.fields[name].config_type.fields
+    assert all(field.description for field in offered.values())
     assert set(offered) == set(kind.model_fields) - {"platform_type"}
 
 

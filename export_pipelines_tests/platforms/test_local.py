@@ -9,6 +9,7 @@ import pytest
 from export_pipelines.errors import (
     PlatformMisconfigured,
     PlatformRefused,
+    PlatformUnavailable,
     StorageUnavailable,
 )
 from export_pipelines.platforms.base import Connection, hidden_name
@@ -181,7 +182,7 @@ def test_other_bytes_than_were_promised_are_not_delivered(folder: Path, tmp_path
     changed = replace(file, sha256="0" * 64)
     with (
         Local(folder=str(folder)).connect() as connection,
-        pytest.raises(PlatformRefused, match="other bytes"),
+        pytest.raises(PlatformUnavailable, match="other bytes"),
     ):
         connection.put(changed, "a.csv")
     assert everything(folder) == {}
