@@ -87,9 +87,8 @@ class RemoteBytes:
                 # The place is always told: some servers order what is only appended as it comes.
                 await remote.write(source.read(length), offset)
                 done += length
-                on_bytes(done)
 
-            self._transfer(begin, end, send)
+            self._transfer(begin, end, send, lambda: on_bytes(done))
             with suppress(asyncssh.SFTPOpUnsupported):
                 self._session.run(remote.fsync(), patience=_FLUSH_PATIENCE)
 
@@ -111,11 +110,18 @@ class RemoteBytes:
             self._transfer(0, size, compare)
         return first_other
 
-    def _transfer(self, begin: int, end: int, transfer: Transfer) -> None:
+    def _transfer(
+        self,
+        begin: int,
+        end: int,
+        transfer: Transfer,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         ranges = (
             (offset, min(self._block, end - offset)) for offset in range(begin, end, self._block)
         )
-        self._session.run_pipelined(ranges, transfer, at_once=_BYTES_ON_THEIR_WAY // self._block)
+        at_once = _BYTES_ON_THEIR_WAY // self._block
+        self._session.run_pipelined(ranges, transfer, at_once=at_once, meanwhile=meanwhile)
 
     @contextmanager
     def _opened(self, flags: int) -> "Iterator[asyncssh.SFTPClientFile]":

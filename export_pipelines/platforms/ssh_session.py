@@ -1,6 +1,7 @@
 """One session with an SSH server, for threads that know nothing of coroutines.
 
-It has an event loop of its own, which runs only while its thread waits for an answer.
+It has an event loop of its own, in a thread of its own: an interrupt reaches the thread that waits,
+where inside the loop asyncio may take it for an error of a connection.
 """
 
 import asyncio
@@ -8,7 +9,9 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import wait
 from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from export_pipelines.platforms.ssh_keys import HostKeys
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     import asyncssh
 
 _CLOSE_SECONDS = 5
+_REPORT_SECONDS = 0.1
 _NOISE = "socket.send() raised exception."
 
 _Result = TypeVar("_Result")
@@ -57,19 +61,19 @@ class SshSession:
         self._socket: socket.socket | None = None
         self._connection: asyncssh.SSHClientConnection | None = None
         self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="ssh", daemon=True)
+        self._thread.start()
         # What a broken connection leaves behind was told already, by the request that it ended.
         self._loop.set_exception_handler(lambda loop, context: None)
 
     def close(self, *, broken: bool) -> None:
         """Leave the server, at once if the connection is broken."""
-        if broken:
-            # First of all: a task that met an interrupt would stop the loop with it once more.
-            for task in asyncio.all_tasks(self._loop):
-                task.cancel()
         try:
-            self._loop.run_until_complete(self._close(broken=broken))
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._wait(self._close(broken=broken))
+            self._wait(self._loop.shutdown_default_executor())
         finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
             self._loop.close()
             if self._socket:
                 self._socket.close()
@@ -121,7 +125,20 @@ class SshSession:
         Raises:
             TimeoutError: nothing was answered for too long.
         """
-        return self._loop.run_until_complete(self._watched(work, self._seconds * patience))
+        return self._wait(self._watched(work, self._seconds * patience))
+
+    def _wait(
+        self, work: Coroutine[Any, Any, _Result], meanwhile: Callable[[], None] = lambda: None
+    ) -> _Result:
+        """Wait in this thread for what the loop does in its own, and do something meanwhile."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            while not wait({future}, _REPORT_SECONDS).done:
+                meanwhile()
+            return future.result()
+        finally:
+            # Of an interrupt the loop knows nothing.
+            future.cancel()
 
     def run_pipelined(
         self,
@@ -129,6 +146,7 @@ class SshSession:
         transfer: Transfer,
         *,
         at_once: int,
+        meanwhile: Callable[[], None],
     ) -> None:
         """Transfer ranges of a file, several of them on their way at the same time.
 
@@ -136,8 +154,11 @@ class SshSession:
             ranges: offsets and lengths, taken in order.
             transfer: does one.
             at_once: how many are on their way.
+            meanwhile: called in this thread now and then, and at the end.
         """
-        self.run(self._pipelined(iter(ranges), transfer, at_once))
+        work = self._watched(self._pipelined(iter(ranges), transfer, at_once), self._seconds)
+        self._wait(work, meanwhile)
+        meanwhile()
 
     async def _pipelined(
         self,
@@ -171,6 +192,9 @@ class SshSession:
         return task.result()
 
     async def _close(self, *, broken: bool) -> None:
+        if broken:
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
         if self._connection:
             if broken:
                 self._connection.abort()

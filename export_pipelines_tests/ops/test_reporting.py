@@ -150,7 +150,7 @@ def test_progress_is_published_on_the_run(context: Any) -> None:
     progress(context, "deliver", 1).report(1, "3/3")
     assert tags(context) == {
         "export/stage": "deliver",
-        "export/progress": "100",
+        "export/progress": "99",
         "export/parts": "3/3",
     }
 

@@ -510,18 +510,17 @@ def test_what_is_misconfigured_names_its_field(
     assert_hides_secrets(target, trace_of(raised.value) + caplog.text)
 
 
-def test_a_certificate_of_others_is_not_trusted(
-    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_certificate_of_others_is_not_trusted(target: Target, tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
-    monkeypatch.setattr(httplib2, "CA_CERTS", str(tmp_path / "other.pem"))
-    with (
-        pytest.raises(
-            PlatformMisconfigured, match="not from an authority that is trusted"
-        ) as raised,
-        target.platform.connect(),
-    ):
-        pass
+    trusted = httplib2.CA_CERTS
+    # Put back before the emulator puts back what was before it.
+    httplib2.CA_CERTS = str(tmp_path / "other.pem")
+    try:
+        with pytest.raises(PlatformMisconfigured) as raised, target.platform.connect():
+            pass
+    finally:
+        httplib2.CA_CERTS = trusted
+    assert "not from an authority that is trusted" in str(raised.value)
     assert raised.value.field == "HTTPLIB2_CA_CERTS"
 
 

@@ -1,11 +1,14 @@
 import logging
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncssh
+import dagster as dg
 import pytest
 
 from export_pipelines.artifacts import StagedFile
@@ -396,3 +399,30 @@ def test_no_secret_is_logged(
     assert caplog.text
     for secret in (platform.password, *key.splitlines()[1:-1]):
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.05, 0.1, 0.15])
+def test_a_cancelled_run_ends_as_cancelled(
+    server: SftpServer, big: StagedFile, seconds: float
+) -> None:
+    """Dagster cancels by a signal, whose handler raises an error that asyncio would swallow."""
+
+    def cancel(number: int, frame: object) -> None:
+        raise dg.DagsterExecutionInterruptedError
+
+    before = signal.signal(signal.SIGUSR1, cancel)
+    try:
+        with pytest.raises(dg.DagsterExecutionInterruptedError):
+            put_until_cancelled(server.platform, big, seconds)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    there = server.directory / "cancelled.csv"
+    assert not there.exists() or there.stat().st_size == BIG
+    assert "ssh" not in {thread.name for thread in threading.enumerate()}
+
+
+def put_until_cancelled(platform: Sftp, file: StagedFile, seconds: float) -> None:
+    threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    with platform.connect() as connection:
+        while True:
+            connection.put(file, "cancelled.csv")
