@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export_pipelines.errors import RequestError
-from export_pipelines.naming import file_names, folder_name, name_values
+from export_pipelines.naming import file_names, folder_name, is_file_name, name_values
 
 VALUES = name_values(
     resource_type="products",
@@ -32,6 +32,8 @@ VALUES = name_values(
         ("a{part:03}b", "ab", "a002b"),
         ("{{not}} a placeholder", "{not} a placeholder", "{not} a placeholder-00002"),
         ("{{{run_id}}}.{part:d}", "{7c1e}", "{7c1e}.2"),
+        ("a{{part}}", "a{part}", "a{part}-00002"),
+        ("{part:03d}-{{part}}", "-{part}", "002-{part}"),
     ],
 )
 def test_names_of_one_file_and_of_numbered_ones(pattern: str, base: str, second: str) -> None:
@@ -53,6 +55,8 @@ def test_names_of_one_file_and_of_numbered_ones(pattern: str, base: str, second:
         ("{part:999999d}", "file_name '{part:999999d}' is no pattern"),
         ("{date:%Y{run_id}}", "file_name '{date:%Y{run_id}}' is no pattern"),
         ("open {", "file_name 'open {' is no pattern"),
+        ("{part:5}", "file_name '{part:5}' is no pattern"),
+        ("{date:\udc80}", "file_name '{date:\\udc80}' is no pattern"),
         ("shut }", "file_name 'shut }' is no pattern"),
         ("{ext}", "file_name '{ext}': {ext} can only be at the end"),
         ("a.{ext}.{ext}", "file_name 'a.{ext}.{ext}': {ext} can only be at the end"),
@@ -108,3 +112,16 @@ def test_any_text_is_a_name_or_gets_a_sentence(pattern: str) -> None:
 def test_the_date_is_that_of_the_shop() -> None:
     assert isinstance(VALUES["date"], datetime)
     assert VALUES["date"].isoformat() == "2026-02-01T00:30:00+01:00"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a b", "größe.csv", "a.csv.gz"])
+def test_names_that_files_of_an_export_can_have(name: str) -> None:
+    assert is_file_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "a\0", "a\n", "x" * 256, "a ", "\ud800"],
+)
+def test_names_that_no_file_of_an_export_has(name: str) -> None:
+    assert not is_file_name(name)

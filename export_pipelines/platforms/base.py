@@ -254,5 +254,5 @@ def secret(description: str, *, lines: bool = False) -> Any:
         description: UI text.
         lines: whether it may be of several lines.
     """
-    extra: dict[str, Any] = {"secret": True, "lines": lines}
+    extra: dict[str, Any] = {"secret": True} | ({"lines": True} if lines else {})
     return Field(default="", repr=False, description=description, json_schema_extra=extra)
