@@ -102,7 +102,8 @@ def test_a_killed_process_is_gone_on_with(
     assert len(unfinished(connection, name)) == 1
     done: list[int] = []
     receipt = connection.put(file, name, done.append)
-    assert 0 < receipt.sent <= len(CONTENT) - PART_BYTES
+    # Of parts on their way at the same moment all may have arrived before the process died.
+    assert receipt.sent <= len(CONTENT) - PART_BYTES
     assert receipt.sent % PART_BYTES == 0
     assert done[-1] == len(CONTENT)
     assert unfinished(connection, name) == []
