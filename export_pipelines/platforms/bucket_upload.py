@@ -141,9 +141,10 @@ class MultipartUpload:
         done = sum(part.size for part in self._parts) - sum(part.size for part in missing)
         tags = {}
         stop = Event()
-        pool = ThreadPoolExecutor(_THREADS + 1, thread_name_prefix="s3-part")
+        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3-part")
+        reader = ThreadPoolExecutor(1, thread_name_prefix="s3-file")
         try:
-            unchanged = pool.submit(require_unchanged, self._file)
+            unchanged = reader.submit(require_unchanged, self._file)
             sending = {pool.submit(self._send_part, upload, part, stop): part for part in missing}
             for sent in as_completed(sending):
                 part = sending[sent]
@@ -154,6 +155,7 @@ class MultipartUpload:
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
+            reader.shutdown()
         return tags
 
     def _send_part(self, upload: str, part: Part, stop: Event) -> str:
