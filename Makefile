@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PRODUCTS ?= 10000
+# Tests wait for servers: one process more than a small machine has cores.
+WORKERS ?= 3
 
 .PHONY: run test check dev bench clean
 
@@ -13,7 +15,7 @@ dev: $(VENV)/.installed
 	$(BIN)/export-pipelines dev
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -1,12 +1,15 @@
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from hypothesis import HealthCheck, settings
-from sqlalchemy import delete
+from sqlalchemy import delete, event
+from sqlalchemy.engine import Engine
 
 from export_pipelines.catalog.database import begin, create_schema
 from export_pipelines.catalog.models import Base
@@ -29,6 +32,13 @@ settings.load_profile("project")
 collect_ignore = [] if OLIST.is_dir() else ["test_olist.py", "test_olist_deliveries.py"]
 if collect_ignore and os.environ.get("CI"):
     raise pytest.UsageError(f"There is no test data at {OLIST}: set EXPORT_PIPELINES_TEST_DATA.")
+
+
+@event.listens_for(Engine, "connect")
+def do_not_wait_for_the_disk(connection: Any, record: Any) -> None:
+    """Dagster's and other SQLite databases of tests need not survive a power cut."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 @pytest.fixture(scope="session")

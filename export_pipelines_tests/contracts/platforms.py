@@ -10,6 +10,7 @@ import traceback
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -64,6 +65,7 @@ def start_target(targets: Targets, name: str) -> Target:
     return targets[name]
 
 
+@lru_cache(maxsize=4)
 def random_bytes(size: int, seed: int = 1) -> bytes:
     """Return bytes that no compression makes smaller, the same each time."""
     return random.Random(seed).randbytes(size)

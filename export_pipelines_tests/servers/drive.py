@@ -10,6 +10,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ def serve_drive(folder: Path) -> Iterator[tuple["Target", Drive]]:
     Raises:
         AssertionError: at the end, if a client sent what Google would not understand.
     """
-    key = rsa.generate_private_key(65537, 2048)
+    key = _account_key()
     drive = Drive(folder, key.public_key())
     drive.files.without_storage.add(EMAIL)
     drive.drive_id = drive.files.add_root("Exports", {EMAIL: "fileOrganizer"}, shared_drive=True)
@@ -63,6 +64,12 @@ def serve_drive(folder: Path) -> Iterator[tuple["Target", Drive]]:
         thread.join()
     if drive.files.complaints:
         raise AssertionError("\n".join(drive.files.complaints))
+
+
+@cache
+def _account_key() -> rsa.RSAPrivateKey:
+    # To make one for each emulator would take most of its start.
+    return rsa.generate_private_key(65537, 2048)
 
 
 def _target(drive: Drive, key: rsa.RSAPrivateKey, port: int, ca_file: Path) -> "Target":

@@ -15,6 +15,9 @@ from export_pipelines_tests.servers.targets import Target
 
 _PIECE_BYTES = 1 << 16
 _SLOW_PIECE_BYTES = 1 << 13
+_BUFFER_BYTES = 1 << 18
+"""So much can be on its way: no client is far ahead of its server, however busy that one is."""
+
 _END_SECONDS = 10
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -125,6 +128,7 @@ class FaultProxy:
 
     def _listen(self, port: int, server_port: int) -> int:
         listener = socket.create_server((self.host, port))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
         self._selector.register(listener, selectors.EVENT_READ, server_port)
         chosen: int = listener.getsockname()[1]
         return chosen
@@ -140,6 +144,7 @@ class FaultProxy:
                 except OSError:
                     client.close()
                     continue
+                server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
                 for side in (client, server):
                     side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._pairs.append(_Pair(self, client, server))
