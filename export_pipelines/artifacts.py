@@ -174,6 +174,7 @@ class ExtensionField:
     template: str
     name: str
     type: str
+    template_id: str = ""
 
     @property
     def header(self) -> str:

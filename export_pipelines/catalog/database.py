@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from export_pipelines.catalog.adbc import ReadingConnection
+from export_pipelines.catalog.adbc import ReadingConnection, WritingConnection
 from export_pipelines.catalog.models import Base
 from export_pipelines.errors import CatalogUnavailable
 
@@ -30,6 +30,14 @@ _BUSY_TIMEOUT_MS = 30_000
 _SQLITE_READING = (f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}", "PRAGMA query_only = ON")
 _POSTGRES_READING = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",)
 _CONNECT_SECONDS = "15"
+
+# A transaction that does not fit the cache is written to the disk twice.
+_SQLITE_WRITING = (
+    f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA cache_size = -65536",
+)
+_POSTGRES_WRITING = (f"SET lock_timeout = {_BUSY_TIMEOUT_MS}", "SET TimeZone = 'UTC'")
 
 # SQLAlchemy 2.0, the last for Python 3.10, does not decode the name of the database.
 _NAMES_STAY_QUOTED = make_url("postgresql://host/%20").database == "%20"
@@ -113,6 +121,31 @@ def adbc_connect(url: str) -> Iterator[ReadingConnection]:
         connection = ReadingConnection(import_module(driver).connect(uri))
         opened.callback(connection.close)
         for statement in _SQLITE_READING if sqlite else _POSTGRES_READING:
+            connection.execute(statement)
+        opened.pop_all()
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def adbc_write(url: str) -> Iterator[WritingConnection]:
+    """Yield an ADBC connection for temporary tables and the statements that use them.
+
+    What is not committed when the context ends is rolled back. SQLite does not check foreign keys
+    here: the caller does.
+
+    Raises:
+        CatalogUnavailable: the file does not exist or the server does not answer.
+    """
+    parsed = _parse(url)
+    sqlite = parsed.get_backend_name() == "sqlite"
+    driver, uri = _adbc_driver(parsed)
+    with _opening(parsed), ExitStack() as opened:
+        connection = WritingConnection(import_module(driver).connect(uri))
+        opened.callback(connection.close)
+        for statement in _SQLITE_WRITING if sqlite else _POSTGRES_WRITING:
             connection.execute(statement)
         opened.pop_all()
     try:

@@ -9,7 +9,9 @@ from export_pipelines.catalog.reading import Snapshot
 from export_pipelines.catalog.select import compile_select
 from export_pipelines.errors import DataError, shown
 
-_COLUMNS = tuple(Column(name, FieldType.STRING) for name in ("id", "template", "name", "type"))
+_COLUMNS = tuple(
+    Column(name, FieldType.STRING) for name in ("id", "template", "name", "type", "template_id")
+)
 
 
 def read_extension_fields(snapshot: Snapshot, backend: str) -> tuple[ExtensionField, ...]:
@@ -21,7 +23,13 @@ def read_extension_fields(snapshot: Snapshot, backend: str) -> tuple[ExtensionFi
     """
     fields, templates = FieldModel.__table__, ExtensionTemplate.__table__
     statement = (
-        select(fields.c.id, templates.c.slug.label("template"), fields.c.slug, fields.c.type)
+        select(
+            fields.c.id,
+            templates.c.slug.label("template"),
+            fields.c.slug,
+            fields.c.type,
+            fields.c.template_id,
+        )
         .join(templates, templates.c.id == fields.c.template_id)
         .order_by(templates.c.id, fields.c.id)
     )

@@ -50,12 +50,17 @@ class Base(DeclarativeBase):
         __always__: filters that every export of the table has.
         __ignores_skip_blanks__: whether `skip_blanks` is ignored, not refused, where a format has
             the same columns for all rows (row X13).
+        __import_defaults__: what fields that cannot be empty get in a new row if an imported file
+            says nothing: a value, `SlugOf` another field, or `SHOP_CURRENCY`.
+        __import_aliases__: further headers of fields in imported files.
     """
 
     __includes__: ClassVar[tuple[str, ...]] = ()
     __date_field__: ClassVar[str] = "created_at"
     __always__: ClassVar[Mapping[str, Any]] = {}
     __ignores_skip_blanks__: ClassVar[bool] = False
+    __import_defaults__: ClassVar[Mapping[str, Any]] = {}
+    __import_aliases__: ClassVar[Mapping[str, str]] = {}
 
     metadata = MetaData(
         naming_convention={

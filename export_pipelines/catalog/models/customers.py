@@ -1,6 +1,7 @@
 """Who buys: customers, their groups and addresses, and the news they asked for."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -38,6 +39,12 @@ class Customer(Resource):
 
     __tablename__ = "customers"
     __includes__ = ("customer_subscriptions",)
+    __import_defaults__: ClassVar[Mapping[str, Any]] = {
+        "status": "prospect",
+        "accepts_marketing": False,
+        "is_blocked": False,
+        "user_type": "customer",
+    }
 
     email: Mapped[UniqueCode]
     first_name: Mapped[str | None]

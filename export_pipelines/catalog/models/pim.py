@@ -17,13 +17,20 @@ from export_pipelines.catalog.models.base import (
     UniqueCode,
     Url,
 )
-from export_pipelines.catalog.models.types import amount, choice, foreign_key
+from export_pipelines.catalog.models.types import (
+    SHOP_CURRENCY,
+    SlugOf,
+    amount,
+    choice,
+    foreign_key,
+)
 
 
 class Supplier(Identified, Timestamped, Base):
     """A company that products are bought from."""
 
     __tablename__ = "suppliers"
+    __import_defaults__: ClassVar[Mapping[str, Any]] = {"is_active": True}
 
     code: Mapped[UniqueCode]
     name: Mapped[Code]
@@ -67,6 +74,13 @@ class Product(Identified, Timestamped, Base):
     __tablename__ = "products"
     __includes__ = ("supplier", "main_image")
     __always__: ClassVar[Mapping[str, Any]] = {"is_bundle": False}
+    __import_defaults__: ClassVar[Mapping[str, Any]] = {
+        "slug": SlugOf("name"),
+        "is_bundle": False,
+        "is_active": True,
+        "currency_code": SHOP_CURRENCY,
+    }
+    __import_aliases__: ClassVar[Mapping[str, str]] = {"upc_ean": "ean"}
 
     external_ref: Mapped[str | None] = mapped_column(String(2048), index=True, unique=True)
     sku: Mapped[UniqueCode | None]
@@ -76,7 +90,9 @@ class Product(Identified, Timestamped, Base):
     barcode: Mapped[str | None] = mapped_column(String(64))
     mpn: Mapped[str | None] = mapped_column(comment="manufacturer's part number")
     name: Mapped[Code]
-    slug: Mapped[str] = mapped_column(comment="letters, digits, '.', '-' and '_'")
+    slug: Mapped[str] = mapped_column(
+        comment="letters, digits, '.', '-' and '_'", info={"pattern": r"^[\w.-]+$"}
+    )
     description: Mapped[LongText | None]
     brand: Mapped[Code | None]
     category: Mapped[str | None] = mapped_column(comment="path, such as Home/Kitchen/Knives")
@@ -88,7 +104,9 @@ class Product(Identified, Timestamped, Base):
     price_cents: Mapped[int | None] = amount(decimal="price", index=True)
     cost_price_cents: Mapped[int | None] = amount(decimal="cost_price")
     currency_code: Mapped[Currency]
-    tags: Mapped[list[str] | None] = mapped_column(comment="at most 20, of 255 characters each")
+    tags: Mapped[list[str] | None] = mapped_column(
+        comment="at most 20, of 255 characters each", info={"items": (20, 255)}
+    )
     supplier_id: Mapped[str | None] = foreign_key("suppliers")
     main_image_id: Mapped[str | None] = foreign_key("files")
 

@@ -130,6 +130,17 @@ class Amount:
     decimal: str | None = None
 
 
+@dataclass(frozen=True)
+class SlugOf:
+    """A new row's text that is made of another of its fields, in letters, digits and dashes."""
+
+    field: str
+
+
+SHOP_CURRENCY = object()
+"""What stands for the shop's own currency among the values that new rows get."""
+
+
 def compact_json(value: Any) -> str:
     """Return the JSON text that `Json` columns store."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

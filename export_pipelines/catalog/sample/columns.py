@@ -13,10 +13,6 @@ Columns = Mapping[str, pa.Array]
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-_HEX = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), dtype="S2")
-_DASHES = (8, 13, 18, 23)
-_DIGIT_PLACES = np.array([place for place in range(36) if place not in _DASHES])
-
 
 @cache
 def _words(words: tuple[Any, ...]) -> pa.StringArray:
@@ -52,13 +48,6 @@ def ean13(values: Integers) -> pa.StringArray:
 def ean8(values: Integers) -> pa.StringArray:
     """Return each value of at most 7 digits with its EAN-8 check digit."""
     return digits(values * 10 + _check_digit(values, 7), 8)
-
-
-def uuids(octets: npt.NDArray[np.uint8]) -> pa.StringArray:
-    """Return the texts of UUIDs given as 16 octets each."""
-    text = np.full((len(octets), 36), ord("-"), dtype=np.uint8)
-    text[:, _DIGIT_PLACES] = _HEX[octets].view(np.uint8).reshape(len(octets), 32)
-    return _fixed_width(text)
 
 
 def moments(milliseconds: Integers, null: Mask | None = None) -> pa.TimestampArray:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from export_pipelines.catalog.keys import format_octets
 from export_pipelines.catalog.sample import columns
 
 Integers = npt.NDArray[np.int64]
@@ -102,7 +103,7 @@ class Rows:
             | (high >> np.uint64(52))
         )
         uuid[:, 1] = np.uint64(0x8000000000000000) | (low >> np.uint64(2))
-        return columns.uuids(uuid.view(np.uint8))
+        return format_octets(uuid.view(np.uint8))
 
     def refer(self, table: str, numbers: Integers, null: Mask | None = None) -> pa.StringArray:
         """Return the keys of the rows of another table, null where `null` says so."""
