@@ -4,6 +4,7 @@
     ├── RequestError         the request asks for something that does not exist: correct it
     │   ├── NoRecords        nothing matches: loosen the filters, or fill the catalogue
     │   └── TooManyRecords   more match than are allowed: choose fewer, or raise the limit
+    ├── FileRefused          a file cannot be imported as it is: correct it, and import it again
     ├── DataError            a value cannot be written in this format: correct it or choose another
     ├── CatalogUnavailable   the database cannot be reached or has no tables: start or create it
     ├── StorageUnavailable   a disk is full, read-only or missing: make room or fix permissions
@@ -57,6 +58,13 @@ class TooManyRecords(RequestError):
     """More records match than an export may have."""
 
     code = "too_many_records"
+
+
+class FileRefused(ExportPipelinesError):
+    """A file cannot be imported: it is too large, damaged, of another kind, or has wrong rows."""
+
+    code = "file_refused"
+    exit_code = 11
 
 
 class DataError(ExportPipelinesError):

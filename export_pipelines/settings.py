@@ -89,6 +89,52 @@ def time_zone() -> str:
     return os.environ.get("EXPORT_PIPELINES_TIME_ZONE") or "UTC"
 
 
+def currency() -> str:
+    """Return the currency of amounts and of new rows where an imported file names none."""
+    return os.environ.get("EXPORT_PIPELINES_CURRENCY") or "EUR"
+
+
+def imports_folder() -> Path:
+    """Return the drop folder: `incoming`, `processing`, `done` and `failed` are in it."""
+    return Path(
+        os.environ.get("EXPORT_PIPELINES_DROP_FOLDER") or home_folder() / "imports"
+    ).resolve()
+
+
+def imports_file() -> Path:
+    """Return the file that says how dropped files are imported; it need not be there."""
+    return Path(os.environ.get("EXPORT_PIPELINES_IMPORTS") or "imports.yaml").resolve()
+
+
+def mappings_folder() -> Path:
+    """Return where mapping files are looked for by name."""
+    return Path(os.environ.get("EXPORT_PIPELINES_MAPPINGS") or "mappings").resolve()
+
+
+def max_import_rows() -> int | None:
+    """Return the most rows of an imported file, its header included; None for any number.
+
+    Raises:
+        RequestError: it is no whole number of 1 or more, nor `none`.
+    """
+    return _limit("EXPORT_PIPELINES_MAX_IMPORT_ROWS", 50_000)
+
+
+def max_import_bytes() -> int | None:
+    """Return the most bytes of an imported file, packed and unpacked; None for any number.
+
+    Raises:
+        RequestError: it is no whole number of 1 or more, nor `none`.
+    """
+    return _limit("EXPORT_PIPELINES_MAX_IMPORT_BYTES", 50_000_000)
+
+
+def _limit(variable: str, default: int) -> int | None:
+    if os.environ.get(variable, "").lower() == "none":
+        return None
+    return _positive(variable) or default
+
+
 def _positive(variable: str) -> int | None:
     value = os.environ.get(variable)
     if not value:
