@@ -1,7 +1,7 @@
-"""Run config: the flat form of an export that launchpad, schedules, API and CLI all fill in.
+"""Run config: the flat form of a job that launchpad, schedules, API and CLI all fill in.
 
-What every export has, and the format's own options beside it. The descriptions here and those of
-the options are what the launchpad shows.
+What every export has, and the format's own options beside it; what every import has. The
+descriptions here and those of the options are what the launchpad shows.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,8 @@ from export_pipelines.artifacts import ExportRequest
 from export_pipelines.config_types import choice, config_type
 from export_pipelines.errors import RequestError, one_of, shown
 from export_pipelines.formats.base import Format
+from export_pipelines.imports.artifacts import ImportRequest
+from export_pipelines.imports.values import LOCALES
 from export_pipelines.platforms.configuration import platform_config
 
 
@@ -144,3 +146,79 @@ _TYPES = create_model(  # type: ignore[call-overload]
     **{name: (kind, None) for name, kind in get_type_hints(ExportRequest).items()},
 )
 _KNOWN = {*_SHARED, "max_rows_per_file", "compression"}
+
+
+IMPORT_OPTIONS: Mapping[str, dg.Field] = {
+    "format": dg.Field(
+        choice(("auto", "csv", "json", "jsonl", "excel", "parquet")),
+        default_value="auto",
+        description="What kind of file it is. auto: as its content says, whatever its name. CSV, "
+        "JSON and JSON Lines may be compressed with gzip.",
+    ),
+    "encoding": dg.Field(
+        choice(("auto", "utf-8", "utf-16", "latin-1")),
+        default_value="auto",
+        description="How letters are stored in a text file. auto: UTF-8, unless its first bytes "
+        "say UTF-16.",
+    ),
+    "delimiter": dg.Field(
+        choice(("auto", ",", ";", "\t", "|")),
+        default_value="auto",
+        description="What stands between two fields of a CSV file. auto: as the header says.",
+    ),
+    "sheet": dg.Field(
+        str, default_value="", description="The sheet of an Excel workbook. Empty: the first."
+    ),
+    "sanitized": _switch(
+        "Take off the `'` that an export with sanitize_formulas put before formulas."
+    ),
+    "mapping": dg.Field(
+        str,
+        default_value="",
+        description="A mapping file that says what foreign headers mean: its path, or its name in "
+        "the folder of mappings. Empty: headers are names of fields.",
+    ),
+    "locale": dg.Field(
+        choice(("", *LOCALES)),
+        default_value="",
+        description="How dates are written besides 2026-01-31: en-US has the month first, en-GB "
+        "and en-CA the day.",
+    ),
+    "on_error": dg.Field(
+        choice(("abort", "skip")),
+        default_value="abort",
+        description="What happens if rows are wrong. abort: nothing is imported. skip: the others "
+        "are.",
+    ),
+    "max_error_ratio": dg.Field(
+        float,
+        default_value=0.1,
+        description="With on_error skip: if a larger part of the rows is wrong than this, from 0 "
+        "to 1, nothing is imported.",
+    ),
+    "dry_run": _switch("Do everything but write, and say what would be created and updated."),
+}
+
+
+def import_schema() -> dict[str, dg.Field]:
+    """Return the run config of imports."""
+    files = dg.Field(
+        [str],
+        description="Files to import, as paths. Those in the drop folder are taken from it, and "
+        "end in done or failed; others stay where they are. platform:NAME/FOLDER/FILE is a file "
+        "on a platform, which is taken from there.",
+    )
+    return {"files": files, **IMPORT_OPTIONS}
+
+
+def import_request(resource_type: str, values: Mapping[str, Any]) -> ImportRequest:
+    """Return the request that a run config makes.
+
+    Raises:
+        RequestError: a ratio is not one from 0 to 1.
+    """
+    request = ImportRequest(resource_type, **values)
+    if not 0 <= request.max_error_ratio <= 1:
+        ratio = request.max_error_ratio
+        raise RequestError(f"max_error_ratio is {ratio}: it must be from 0 to 1, such as 0.1.")
+    return request

@@ -1,4 +1,4 @@
-"""Runs an export job in this process, recorded in Dagster's instance like any other run."""
+"""Runs a job in this process, recorded in Dagster's instance like any other run."""
 
 import gc
 import shutil
@@ -14,7 +14,9 @@ import dagster as dg
 from export_pipelines import settings
 from export_pipelines.config import export_request
 from export_pipelines.definitions import defs
-from export_pipelines.errors import StorageUnavailable
+from export_pipelines.errors import RequestError, StorageUnavailable, unknown
+from export_pipelines.imports import drop_folder
+from export_pipelines.jobs import import_jobs
 from export_pipelines.limits import ORGANIZATION_TAG, require_slot
 from export_pipelines.ops.reporting import now
 from export_pipelines.planning import count_records, plan_export
@@ -101,25 +103,72 @@ def run_export(
         config: the job's run config.
         on_progress: told the run's tags, from a thread of its own, while it works.
     """
+    tags = {ORGANIZATION_TAG: settings.organization()}
+    run, result = _run(instance, f"export_{format_name}", config, tags, on_progress)
+    if not result.success:
+        # Only runs that Dagster itself launched can be resumed from what is staged.
+        shutil.rmtree(settings.staging_folder() / run.run_id, ignore_errors=True)
+        return run, None
+    return run, result.output_for_node("finish")
+
+
+def run_import(
+    instance: dg.DagsterInstance,
+    resource_type: str,
+    config: Mapping[str, Any],
+    on_progress: Callable[[Mapping[str, str]], None],
+) -> tuple[dg.DagsterRun, list[Path]]:
+    """Import files, and return the run and their reports.
+
+    Args:
+        instance: where the run is recorded.
+        resource_type: what the files hold.
+        config: the job's run config.
+        on_progress: told the run's tags, from a thread of its own, while it works.
+
+    Raises:
+        RequestError: there is no such resource type, or files of it cannot be imported.
+    """
+    names = [job.name.removeprefix("import_") for job in import_jobs]
+    if resource_type not in names:
+        raise RequestError(unknown("resource type for imports", resource_type, names))
+    run, result = _run(instance, f"import_{resource_type}", config, {}, on_progress)
+    drop_folder.end_work(run.run_id)
+    return run, list(filter(None, map(_report_of, result.all_events)))
+
+
+def _report_of(event: dg.DagsterEvent) -> Path | None:
+    """Return the report that an event of an import's last step names; other events name none."""
+    if event.is_successful_output:
+        metadata = event.step_output_data.metadata
+    elif event.is_step_failure and event.step_failure_data.user_failure_data:
+        metadata = event.step_failure_data.user_failure_data.metadata
+    else:
+        return None
+    found = metadata.get("report")
+    return Path(str(found.value)) if found else None
+
+
+def _run(
+    instance: dg.DagsterInstance,
+    job_name: str,
+    config: Mapping[str, Any],
+    tags: Mapping[str, str],
+    on_progress: Callable[[Mapping[str, str]], None],
+) -> tuple[dg.DagsterRun, dg.ExecuteInProcessResult]:
     # What was imported until now stays: collecting goes on, but only over what the run makes.
     gc.freeze()
     gc.enable()
     run_id = str(uuid4())
-    job = defs.resolve_job_def(f"export_{format_name}")
     with _watched(instance, run_id, on_progress):
-        result = job.execute_in_process(
+        result = defs.resolve_job_def(job_name).execute_in_process(
             run_config=dict(config),
             instance=instance,
             run_id=run_id,
-            tags={**_REPOSITORY_TAG, ORGANIZATION_TAG: settings.organization()},
+            tags={**_REPOSITORY_TAG, **tags},
             raise_on_error=False,
         )
-    run = instance.get_run_by_id(run_id) or result.dagster_run
-    if not result.success:
-        # Only runs that Dagster itself launched can be resumed from what is staged.
-        shutil.rmtree(settings.staging_folder() / run_id, ignore_errors=True)
-        return run, None
-    return run, result.output_for_node("finish")
+    return instance.get_run_by_id(run_id) or result.dagster_run, result
 
 
 @contextmanager

@@ -1,15 +1,22 @@
-"""The export graph, and one job of it for each format."""
+"""The export graph, one job of it for each format; the import graph, one for each resource type."""
 
 from typing import Any
 
 import dagster as dg
 
 from export_pipelines import settings
-from export_pipelines.config import config_schema
+from export_pipelines.catalog.entities import TABLES
+from export_pipelines.config import config_schema, import_schema
 from export_pipelines.formats import FORMATS
+from export_pipelines.imports.headers import upsert_keys
+from export_pipelines.ops import ingest
 from export_pipelines.ops.delivery import check, deliver_files, finish, upload
 from export_pipelines.ops.export import chunk, compress, filter_records, query, serialize
 from export_pipelines.platforms.configuration import platform_config
+from export_pipelines.resources import Catalog, Staging
+
+RESOURCE_TYPE_TAG = "import/resource_type"
+"""The tag of imports by which the queue keeps two from the same table."""
 
 
 @dg.graph
@@ -65,4 +72,44 @@ def check_platform() -> None:
     check()
 
 
+@dg.graph
+def import_files() -> None:
+    """Imports files into a table of the catalogue."""
+
+    def one(claim: Any) -> None:
+        ingest.report(ingest.load(ingest.validate(ingest.read(claim))))
+
+    ingest.claim().map(one)
+
+
+def build_import_job(resource_type: str) -> dg.JobDefinition:
+    """Return the job that imports files of a resource type."""
+
+    def forward(config: dict[str, Any]) -> dict[str, Any]:
+        first = {"resource_type": resource_type, "request": config}
+        return {
+            "ops": {"claim": {"config": first}},
+            "loggers": {"console": {"config": {"log_level": settings.log_level()}}},
+        }
+
+    keys = ", ".join(" with ".join(key) for key in upsert_keys(TABLES[resource_type]))
+    return import_files.to_job(
+        name=f"import_{resource_type}",
+        description=f"Imports {resource_type} from CSV, Excel, JSON, JSON Lines and Parquet files: "
+        f"creates those that are new and updates the others, known by {keys}.",
+        config=dg.ConfigMapping(config_fn=forward, config_schema=import_schema()),
+        tags={
+            RESOURCE_TYPE_TAG: resource_type,
+            # Nobody's export waits behind imports, however many there are.
+            "import/queue": "imports",
+            "dagster/priority": "-10",
+        },
+        # Dagster warns of its own doing where it has to bind the jobs of a sensor.
+        resource_defs={"catalog": Catalog(), "staging": Staging()},
+        # A claim is locked by the process that has taken it.
+        executor_def=dg.in_process_executor,
+    )
+
+
 export_jobs = [build_export_job(name) for name in FORMATS]
+import_jobs = [build_import_job(name) for name in TABLES]

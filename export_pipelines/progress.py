@@ -1,7 +1,7 @@
 """How far a run is, as tags that any face of it can read while it works.
 
 `export/stage` is the op at work, `export/progress` the percentage done of the whole export and
-`export/parts` the files done of all files, such as `37/100`.
+`export/parts` the files done of all files, such as `37/100`. Those of imports begin with `import/`.
 """
 
 import time
@@ -13,6 +13,9 @@ _SHARES = {
     "compress": (75, 20),
     "upload": (95, 2),
     "deliver": (97, 2),
+    "read": (0, 20),
+    "validate": (20, 20),
+    "load": (40, 55),
 }
 """Where each stage begins and how much it is of the whole, in percent, as measured."""
 
@@ -28,6 +31,7 @@ class Progress:
         total: int,
         publish: Callable[[Mapping[str, str]], None],
         clock: Callable[[], float] = time.monotonic,
+        kind: str = "export",
     ) -> None:
         """Announce a stage.
 
@@ -36,11 +40,13 @@ class Progress:
             total: how much there is to do, in any unit.
             publish: takes the tags.
             clock: seconds, for the time between two reports.
+            kind: `export` or `import`.
         """
         self._stage = stage
         self._total = max(1, total)
         self._publish = publish
         self._clock = clock
+        self._kind = kind
         self._last = float("-inf")
         self.report(0)
 
@@ -52,8 +58,9 @@ class Progress:
         self._last = now
         start, share = _SHARES[self._stage]
         percent = start + share * min(done, self._total) // self._total
-        tags = {"export/stage": self._stage, "export/progress": str(percent)}
-        self._publish({**tags, "export/parts": parts} if parts else tags)
+        kind = self._kind
+        tags = {f"{kind}/stage": self._stage, f"{kind}/progress": str(percent)}
+        self._publish({**tags, f"{kind}/parts": parts} if parts else tags)
 
 
 def after(before: int, report: Callable[[int], None]) -> Callable[[int], None]:

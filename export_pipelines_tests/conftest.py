@@ -29,7 +29,13 @@ settings.register_profile(
 )
 settings.load_profile("project")
 
-collect_ignore = [] if OLIST.is_dir() else ["test_olist.py", "test_olist_deliveries.py"]
+_ON_OLIST = [
+    "test_mapping_olist.py",
+    "test_olist.py",
+    "test_olist_deliveries.py",
+    "test_olist_imports.py",
+]
+collect_ignore = [] if OLIST.is_dir() else _ON_OLIST
 if collect_ignore and os.environ.get("CI"):
     raise pytest.UsageError(f"There is no test data at {OLIST}: set EXPORT_PIPELINES_TEST_DATA.")
 
@@ -108,6 +114,9 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS", raising=False)
     monkeypatch.setenv("EXPORT_PIPELINES_PLATFORMS", str(tmp_path / "platforms.yaml"))
+    monkeypatch.setenv("EXPORT_PIPELINES_IMPORTS", str(tmp_path / "imports.yaml"))
+    for name in ("DROP_FOLDER", "MAPPINGS", "CURRENCY", "MAX_IMPORT_ROWS", "MAX_IMPORT_BYTES"):
+        monkeypatch.delenv(f"EXPORT_PIPELINES_{name}", raising=False)
 
 
 @pytest.fixture

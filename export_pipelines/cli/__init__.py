@@ -8,11 +8,12 @@ from export_pipelines import settings
 from export_pipelines.catalog.entities import ENTITIES, entity
 from export_pipelines.cli.description import describe
 from export_pipelines.cli.export import export, export_and_report
+from export_pipelines.cli.imports import import_
 from export_pipelines.cli.platforms import platforms
 from export_pipelines.cli.terminal import exit_codes, make_sample
 
 _HELP = """
-Exports a shop's catalogue and orders to files.
+Exports a shop's catalogue and orders to files, and imports files into it.
 
 \b
 export-pipelines sample                     make a sample shop
@@ -23,6 +24,8 @@ export-pipelines export excel products --filter name_cont=FW --field sku
 export-pipelines export json orders --include line_items --date-from 2026-01-01
 export-pipelines export csv products --platform partner    and deliver it
 export-pipelines platforms check partner    does that platform work?
+export-pipelines import products.csv --entity products     create and update products
+export-pipelines import stock.xlsx --entity stock_items --dry-run
 export-pipelines dev                        web UI, schedules and GraphQL
 """
 
@@ -37,7 +40,8 @@ Exit codes: 0 done; 2 the request is wrong; 3 nothing to export;
 4 the database cannot be read; 5 files cannot be written;
 6 a value does not fit the format; 7 too many exports at once;
 8 a platform does not answer; 9 its configuration is wrong;
-10 it takes no file; 130 interrupted; 1 anything else.
+10 it takes no file; 11 a file cannot be imported; 130 interrupted;
+1 anything else.
 """
 
 
@@ -48,6 +52,7 @@ def main() -> None:
 
 
 main.add_command(export)
+main.add_command(import_)
 main.add_command(platforms)
 
 

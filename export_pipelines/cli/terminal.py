@@ -63,8 +63,12 @@ def make_sample(products: int, orders: int | None = None, seed: int = 7) -> None
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[Mapping[str, str]], None]]:
-    """Yield a function that shows a run's tags as a bar; without a terminal it shows nothing."""
+def progress_bar(kind: str = "export") -> Iterator[Callable[[Mapping[str, str]], None]]:
+    """Yield a function that shows a run's tags as a bar; without a terminal it shows nothing.
+
+    Args:
+        kind: `export` or `import`: what the tags begin with.
+    """
     if not sys.stderr.isatty():
         yield lambda tags: None
         return
@@ -77,11 +81,11 @@ def progress_bar() -> Iterator[Callable[[Mapping[str, str]], None]]:
         task = bar.add_task("starting", total=100)
 
         def show(tags: Mapping[str, str]) -> None:
-            count = tags.get("export/records_count")
+            count = tags.get(f"{kind}/records_count")
             records = f"{int(count):,} records" if count else ""
             parts = f"files {tags['export/parts']}" if "export/parts" in tags else ""
-            words = (tags.get("export/stage", "starting"), records, parts)
-            percent = int(tags.get("export/progress", "0"))
+            words = (tags.get(f"{kind}/stage", "starting"), records, parts)
+            percent = int(tags.get(f"{kind}/progress", "0"))
             bar.update(task, description="  ".join(filter(None, words)), completed=percent)
 
         yield show

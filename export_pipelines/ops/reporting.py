@@ -31,6 +31,7 @@ def explained(
     remove: Path | None = None,
     retries: int = 0,
     about: str = "",
+    kind: str = "export",
 ) -> Iterator[None]:
     """Fail the run with the sentence of an error that this project can explain.
 
@@ -40,13 +41,14 @@ def explained(
         retries: how often Dagster tries the op again when that is worth it. Until the last time
             the run has not failed, and its tags do not say so.
         about: what the error is about, put before its sentence.
+        kind: `export` or `import`: what the run does, and the prefix of its tags.
     """
     try:
         yield
     except BaseException as error:
         if remove:
             shutil.rmtree(remove, ignore_errors=True)
-        known = _known(error)
+        known = _known(error, kind)
         if known is None and retries and isinstance(error, Exception):
             # Dagster would try anything again; a mistake of ours does not get better by that.
             kind = type(error).__name__
@@ -58,26 +60,28 @@ def explained(
         if known.worth_retrying and getattr(context, "retry_number", retries) < retries:
             context.log.warning(f"Tried again in a moment: {sentence}")
             raise dg.Failure(sentence) from None
-        _publish_error(context, sentence, known.code)
+        publish_error(context, sentence, known.code, kind)
         if isinstance(known, Interrupted):
             raise
         raise dg.Failure(sentence, allow_retries=False) from None
 
 
-def _publish_error(context: dg.OpExecutionContext, sentence: str, code: str) -> None:
-    """Put an error on the run, after those of other platforms if there are any."""
+def publish_error(
+    context: dg.OpExecutionContext, sentence: str, code: str, kind: str = "export"
+) -> None:
+    """Put an error on the run, after those of other platforms or files if there are any."""
     run = context.instance.get_run_by_id(context.run_id)
-    before = run.tags.get("export/error", "") if run else ""
+    before = run.tags.get(f"{kind}/error", "") if run else ""
     joined = f"{before} {sentence}" if before and not before.endswith(sentence) else sentence
     text = _shortened(joined, _TAG_CHARACTERS)
-    publish_tags(context, {"export/error": text, "export/error_code": code})
+    publish_tags(context, {f"{kind}/error": text, f"{kind}/error_code": code})
 
 
-def _known(error: BaseException) -> ExportPipelinesError | None:
+def _known(error: BaseException, kind: str) -> ExportPipelinesError | None:
     if isinstance(error, OSError):
         return storage_error(error)
     if isinstance(error, (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)):
-        return Interrupted("Interrupted: the export is not finished.")
+        return Interrupted(f"Interrupted: the {kind} is not finished.")
     return error if isinstance(error, ExportPipelinesError) else None
 
 
@@ -101,9 +105,11 @@ def require_own_slot(context: dg.OpExecutionContext) -> None:
         require_slot(context.instance, organization_of(run), run=run)
 
 
-def progress(context: dg.OpExecutionContext, stage: str, total: int) -> Progress:
+def progress(
+    context: dg.OpExecutionContext, stage: str, total: int, kind: str = "export"
+) -> Progress:
     """Begin a stage of the run's progress."""
-    return Progress(stage, total, lambda tags: publish_tags(context, tags))
+    return Progress(stage, total, lambda tags: publish_tags(context, tags), kind=kind)
 
 
 def now() -> str:

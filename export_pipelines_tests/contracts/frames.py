@@ -84,6 +84,11 @@ _VALUES: Mapping[FieldType, st.SearchStrategy[Any]] = {
 }
 
 
+def values_of(kind: FieldType) -> st.SearchStrategy[Any]:
+    """Make values of a type, as the catalogue stores them."""
+    return _VALUES[kind]
+
+
 def rows_of(columns: Sequence[Column] = COLUMNS) -> st.SearchStrategy[list[dict[str, Any]]]:
     """Make rows; any value may be null."""
     return st.lists(_objects(columns), max_size=8)

@@ -1,0 +1,144 @@
+"""The sensor of folders on platforms: it asks for runs, which take the files themselves."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+
+import dagster as dg
+
+from export_pipelines.config import IMPORT_OPTIONS
+from export_pipelines.errors import ExportPipelinesError
+from export_pipelines.imports.claiming import give_up
+from export_pipelines.imports.drop_folder import Taken
+from export_pipelines.imports.origins import Origin, origins, remove_ended
+from export_pipelines.imports.platform_listing import list_folders
+from export_pipelines.imports.platform_watching import (
+    Memory,
+    Outcome,
+    PlatformLook,
+    Tried,
+    left_behind,
+    memory_from_text,
+    memory_text,
+)
+from export_pipelines.imports.rules import PlatformRule, read_platform_rules
+from export_pipelines.imports.watching import Asked
+from export_pipelines.jobs import import_jobs
+from export_pipelines.ops.reporting import now
+from export_pipelines.sensors import CLAIM_TAG, busy_files, is_possible
+
+SECONDS = 30
+
+_RUN_KEY = "dagster/run_key"
+_ERROR_CODE = "import/error_code"
+_PLATFORM_CODES = "platform_"
+_CLAIM_STEP = "claim"
+
+
+@dg.sensor(
+    jobs=import_jobs,
+    minimum_interval_seconds=SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def import_platforms(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Imports files of watched folders on platforms, once each, when they have stopped growing."""
+    before = memory_from_text(context.cursor)
+    try:
+        rules = read_platform_rules(IMPORT_OPTIONS)
+    except ExportPipelinesError as error:
+        return _answer(context, [], [str(error)], before)
+    remove_ended()
+    # In this order: a file that is neither wanted nor taken by now was removed from its platform
+    # if a run has ended over it, so that what is listed then is another.
+    busy = busy_files(context.instance)
+    taken = origins()
+    if not rules and not taken:
+        return _answer(context, [], ["imports.yaml names no folder on a platform."], {})
+    look = PlatformLook(before, busy, taken, lambda key: _outcome(context.instance, key))
+    asked, hopeless = _look(context.instance, look, rules, taken, busy)
+    look.notes += _given_up(hopeless)
+    possible = [each for each in asked if is_possible(each, look.notes)]
+    return _answer(context, possible, look.notes, look.memory)
+
+
+def _look(
+    instance: dg.DagsterInstance,
+    look: PlatformLook,
+    rules: Sequence[PlatformRule],
+    taken: Collection[Origin],
+    busy: Collection[str],
+) -> tuple[list[Asked], list[Taken]]:
+    """Return the runs that are wanted, and the files that are given up."""
+    folders: dict[str, set[str]] = defaultdict(set)
+    for rule in rules:
+        folders[rule.platform].add(rule.folder)
+    for origin in taken:
+        folders[origin.platform].add(origin.folder)
+    listings = list_folders(folders)
+    for listing in listings.values():
+        look.notes += listing.errors
+    reached = [name for name, listing in listings.items() if listing.reached]
+    asked, hopeless = left_behind(reached, busy, lambda claim: _tried(instance, claim))
+    for rule in rules:
+        files = listings[rule.platform].files.get(rule.folder)
+        if files is None:
+            look.keep(rule)
+        else:
+            asked += look.ready(rule, files)
+    return asked, hopeless
+
+
+def _given_up(files: Sequence[Taken]) -> list[str]:
+    """Give files up, and return what is said about that."""
+    notes = []
+    for file in files:
+        try:
+            give_up(file, now())
+        except ExportPipelinesError as error:
+            notes.append(f"{file.path.name} could not be given up: {error}")
+        else:
+            notes.append(f"{file.path.name} was given up: see the folder failed.")
+    return notes
+
+
+def _answer(
+    context: dg.SensorEvaluationContext, asked: Sequence[Asked], notes: list[str], memory: Memory
+) -> dg.SensorResult:
+    cursor = memory_text(memory)
+    if not asked:
+        return dg.SensorResult(skip_reason=" ".join(notes) or "No file is ready.", cursor=cursor)
+    for note in notes:
+        context.log.warning(note)
+    return dg.SensorResult(run_requests=[_request(each) for each in asked], cursor=cursor)
+
+
+def _request(asked: Asked) -> dg.RunRequest:
+    tags = {"import/file": asked.label, "import/source": "platform"}
+    if asked.claim:
+        tags[CLAIM_TAG] = asked.claim
+    return dg.RunRequest(
+        run_key=asked.key,
+        job_name=f"import_{asked.resource_type}",
+        run_config={"files": list(asked.files), **asked.options},
+        tags=tags,
+    )
+
+
+def _outcome(instance: dg.DagsterInstance, key: str) -> Outcome:
+    """Return what became of the run that was asked for with a key, before it had its files."""
+    runs = instance.get_runs(dg.RunsFilter(tags={_RUN_KEY: key}), limit=1)
+    for run in runs:
+        steps = instance.get_run_step_stats(run.run_id, [_CLAIM_STEP])
+        if any(step.status and step.status.value == "SUCCESS" for step in steps):
+            return "taken"
+        if run.status is dg.DagsterRunStatus.CANCELED:
+            return "cancelled"
+    return "failed"
+
+
+def _tried(instance: dg.DagsterInstance, claim: str) -> Tried:
+    """Return the runs that were to take over a claim."""
+    records = instance.get_run_records(dg.RunsFilter(tags={CLAIM_TAG: claim}))
+    codes = [record.dagster_run.tags.get(_ERROR_CODE, "") for record in records]
+    silent = [code for code in codes if not code.startswith(_PLATFORM_CODES)]
+    ended = max((record.end_time or 0 for record in records), default=0)
+    return Tried(len(records), len(silent), ended)
