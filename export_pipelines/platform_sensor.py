@@ -35,6 +35,8 @@ _CLAIM_STEP = "claim"
 
 
 @dg.sensor(
+    description="Imports files of watched folders on platforms, once each, when they have stopped "
+    "growing. imports.yaml names the folders.",
     jobs=import_jobs,
     minimum_interval_seconds=SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,

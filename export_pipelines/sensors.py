@@ -34,6 +34,8 @@ _JOBS = {job.name: job for job in import_jobs}
 
 
 @dg.sensor(
+    description="Imports dropped files, once each, when they have stopped growing, and takes over "
+    "what dead runs have left.",
     jobs=import_jobs,
     minimum_interval_seconds=SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -52,7 +54,8 @@ def import_drop_folder(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         return _said(context, [str(error)], Memory.from_text(context.cursor))
     for taken in hopeless:
         give_up(taken, now())
-        look.notes.append(f"{taken.path.name} was given up: see the folder failed.")
+        name = drop_folder.plain_name(taken.path.name)
+        look.notes.append(f"{name} was given up: see the folder failed.")
     look.notes += [f"Run {run_id} had ended without a word." for run_id in dead]
     requests = [_request(each) for each in asked if is_possible(each, look.notes)]
     if not requests:

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from export_pipelines.catalog.entities import ENTITIES
+from export_pipelines.catalog.entities import ENTITIES, TABLES
 from export_pipelines.definitions import defs
 from export_pipelines.formats import FORMATS
 
@@ -40,6 +40,21 @@ JOBS: dict[str, dict[str, Any]] = {
 }
 """The public contract: every job, its config fields and their defaults."""
 
+IMPORTS = {f"import_{name}" for name in TABLES}
+IMPORT: dict[str, Any] = {
+    "format": "auto",
+    "encoding": "auto",
+    "delimiter": "auto",
+    "sheet": "",
+    "sanitized": False,
+    "mapping": "",
+    "locale": "",
+    "on_error": "abort",
+    "max_error_ratio": 0.1,
+    "dry_run": False,
+}
+"""What every import has besides the files; these have no default."""
+
 OPS = [
     "chunk",
     "compress",
@@ -59,7 +74,8 @@ def test_definitions_are_loadable() -> None:
 def test_there_is_a_job_for_each_format_and_one_that_tests_platforms() -> None:
     names = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
     assert set(JOBS) == {f"export_{name}" for name in FORMATS}
-    assert names == {*JOBS, "check_platform"}
+    assert names == {*JOBS, *IMPORTS, "check_platform"}
+    assert {"import_products", "import_stock_items", "import_orders"} <= IMPORTS
 
 
 @pytest.mark.parametrize("name", list(JOBS))
@@ -74,6 +90,31 @@ def test_jobs_are_what_others_rely_on(name: str) -> None:
     assert {field: one.default_value for field, one in fields.items()} == JOBS[name]
     assert all(one.description for one in fields.values())
     assert job.executor_def.name == "in_process"
+
+
+@pytest.mark.parametrize("name", ["import_products", "import_price_tiers"])
+def test_imports_are_what_others_rely_on(name: str) -> None:
+    job = defs.resolve_job_def(name)
+    ops = ["claim", "load", "read", "report", "validate"]
+    assert sorted(node.name for node in job.graph.nodes) == ops
+    assert job.description
+    assert all(node.definition.description for node in job.graph.nodes)
+    assert job.config_mapping
+    fields = dict(job.config_mapping.config_schema.config_type.fields)  # type: ignore[union-attr]
+    assert fields.pop("files").is_required
+    assert {field: one.default_value for field, one in fields.items()} == IMPORT
+    assert all(one.description for one in fields.values())
+    assert job.executor_def.name == "in_process"
+    assert job.tags["import/resource_type"] == name.removeprefix("import_")
+    assert (job.tags["import/queue"], job.tags["dagster/priority"]) == ("imports", "-10")
+
+
+def test_sensors_watch_from_the_start() -> None:
+    sensors = {sensor.name: sensor for sensor in defs.sensors or []}
+    assert set(sensors) == {"import_drop_folder", "import_platforms"}
+    for sensor in sensors.values():
+        assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+        assert sensor.description
 
 
 def test_resources_are_those_that_ops_ask_for() -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from export_pipelines.catalog.models import Base
-from export_pipelines.config import config_schema
+from export_pipelines.config import config_schema, import_schema
 from export_pipelines.errors import ExportPipelinesError
 from export_pipelines.formats import FORMATS
 
+REFUSED_NAMES = (".part", ".partial", ".tmp", ".crdownload")
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 
@@ -33,6 +34,22 @@ def test_every_field_and_compression_of_a_format(name: str) -> None:
     for compression in FORMATS[name].compressions:
         assert f"`{compression}`" in text
     assert f"export_{name}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_field_of_an_import() -> None:
+    text = page("imports")
+    assert [field for field in import_schema() if f"`{field}`" not in text] == []
+    for choice in ("jsonl", "latin-1", "en-US", "skip", *REFUSED_NAMES):
+        assert f"`{choice}`" in text
+
+
+def test_every_code_of_a_wrong_row() -> None:
+    sources = [*(ROOT / "export_pipelines").glob("imports/*.py")]
+    sources += (ROOT / "export_pipelines").glob("mapping/*.py")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    codes = set(re.findall(r'"((?:not|too)_[a-z_]+|required|taken|repeated|bundle|no_key)"', text))
+    assert len(codes) > 10
+    assert [code for code in sorted(codes) if f"`{code}`" not in page("imports")] == []
 
 
 @pytest.mark.parametrize("name", ["operations", "graphql"])

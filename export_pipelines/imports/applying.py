@@ -142,10 +142,10 @@ class _Application:
         if self._request.on_error == "abort":
             said = f"{wrong}, so nothing was imported: correct them, or import with on_error skip."
             return Refusal(said, FileRefused.code)
-        if failed > rows * self._request.max_error_ratio:
+        if failed / rows > self._request.max_error_ratio:
             said = (
-                f"{wrong}, more than the {self._request.max_error_ratio:.0%} that may be left out "
-                "(max_error_ratio), so nothing was imported."
+                f"{wrong}, more than the {self._request.max_error_ratio * 100:g}% that may be left "
+                "out (max_error_ratio), so nothing was imported."
             )
             return Refusal(said, FileRefused.code)
         return None

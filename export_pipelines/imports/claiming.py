@@ -57,7 +57,8 @@ def claim_file(
     elif drop_folder.is_taken(path):
         taken = drop_folder.take_over(path)
     else:
-        return Claim(f"{run_id}/{number}/{path.name}", path.name, str(path), request)
+        key = f"{run_id}/{number}/{drop_folder.key_of(path.name)}"
+        return Claim(key, path.name, str(path), request)
     if taken is None:
         return None
     return Claim(taken.key, taken.path.name, str(taken.path), request, str(taken.claim))
@@ -72,8 +73,8 @@ def require_claim(claim: Claim, run_id: str) -> None:
     drop_folder.begin_work(run_id)
     if claim.folder and drop_folder.take_over(Path(claim.path)) is None:
         raise FileRefused(
-            f"{claim.name} is worked on by another run, or was taken away: look for it in the drop "
-            "folder's done, failed and processing."
+            f"{drop_folder.plain_name(claim.name)} is worked on by another run, or was taken away: "
+            "look for it in the drop folder's done, failed and processing."
         )
 
 

@@ -16,10 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
 from export_pipelines import settings
+from export_pipelines.errors import shown
 
 INCOMING = "incoming"
 PROCESSING = "processing"
@@ -54,7 +56,7 @@ class Taken:
     @property
     def key(self) -> str:
         """What names this drop of the file for ever."""
-        return f"{self.claim.name}/{self.resource_type}/{self.path.name}"
+        return f"{self.claim.name}/{self.resource_type}/{key_of(self.path.name)}"
 
 
 def root() -> Path:
@@ -92,6 +94,17 @@ def _is_whole(path: Path) -> bool:
 def is_unfinished(name: str) -> bool:
     """Return whether a name is one of a file that is hidden, or that is being copied."""
     return name.startswith((".", "~")) or name.lower().endswith(_HIDDEN)
+
+
+def plain_name(name: str) -> str:
+    """Return a file's name as sentences have it: in one line, of characters that can be stored."""
+    return name if name.isprintable() else shown(name)
+
+
+def key_of(name: str) -> str:
+    """Return what names a file in a key: its name, unless that is of bytes that are no text."""
+    raw = os.fsencode(name)
+    return name if raw == name.encode(errors="replace") else sha256(raw).hexdigest()
 
 
 def claim_name(run_id: str, now: datetime) -> str:

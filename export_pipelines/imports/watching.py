@@ -72,7 +72,9 @@ class Asked:
     @property
     def label(self) -> str:
         """What the run is about, in a few words."""
-        return Path(self.files[0]).name if len(self.files) == 1 else f"{len(self.files)} files"
+        if len(self.files) > 1:
+            return f"{len(self.files)} files"
+        return drop_folder.plain_name(Path(self.files[0]).name)
 
 
 class Look:
@@ -131,11 +133,12 @@ class Look:
             self.memory.asked[place] = (stamp, tries)
         if str(path) in busy or self._before.seen.get(place) != stamp:
             return None
+        said = drop_folder.plain_name(place)
         if tries and _key([(path, tries - 1)]) in given_up:
-            self.notes.append(f"{place} was cancelled: move it away and in again to import it.")
+            self.notes.append(f"{said} was cancelled: move it away and in again to import it.")
             return None
         if tries >= MAX_TRIES:
-            self.notes.append(f"{place} was asked for {tries} times: see its runs.")
+            self.notes.append(f"{said} was asked for {tries} times: see its runs.")
             return None
         return tries
 

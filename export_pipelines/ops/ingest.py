@@ -70,7 +70,7 @@ def claim(context: dg.OpExecutionContext, config: ClaimConfig) -> Iterator[dg.Dy
         if taken is None:
             context.log.info(f"{file} is gone: another run has taken it.")
             continue
-        context.log.info(f"Importing {taken.name}.")
+        context.log.info(f"Importing {drop_folder.plain_name(taken.name)}.")
         yield dg.DynamicOutput(taken, f"file_{number}")
 
 
@@ -78,9 +78,9 @@ def claim(context: dg.OpExecutionContext, config: ClaimConfig) -> Iterator[dg.Dy
 def read(context: dg.OpExecutionContext, claim: Claim, staging: Staging) -> Extract:
     """Reads a file: its kind, encoding and delimiter from its content, its rows as texts."""
     began = time.monotonic()
-    limits = Limits(settings.max_import_rows(), settings.max_import_bytes())
-    report = progress(context, "read", limits.rows or 1_000_000, "import")
-    with explained(context, kind="import", about=claim.name):
+    with explained(context, kind="import", about=drop_folder.plain_name(claim.name)):
+        limits = Limits(settings.max_import_rows(), settings.max_import_bytes())
+        report = progress(context, "read", limits.rows or 1_000_000, "import")
         require_claim(claim, context.run_id)
         folder = _folder(staging, claim) / "texts"
         extract = read_file(claim, folder, limits, now(), report.report)
@@ -96,7 +96,7 @@ def validate(
     """Checks every row by itself: types, required fields, choices, lengths, amounts."""
     began = time.monotonic()
     report = progress(context, "validate", extract.rows, "import")
-    with explained(context, kind="import", about=extract.claim.name):
+    with explained(context, kind="import", about=drop_folder.plain_name(extract.claim.name)):
         require_claim(extract.claim, context.run_id)
         validated = check_file(
             extract,
@@ -119,7 +119,7 @@ def load(
     began = time.monotonic()
     extract = validated.extract
     progress(context, "load", 1, "import")
-    with explained(context, kind="import", about=extract.claim.name):
+    with explained(context, kind="import", about=drop_folder.plain_name(extract.claim.name)):
         require_claim(extract.claim, context.run_id)
         loaded = apply_file(
             catalog.url,
@@ -138,7 +138,7 @@ def load(
 @dg.op
 def report(context: dg.OpExecutionContext, loaded: Loaded, staging: Staging) -> dict[str, Any]:
     """Writes the report and the failed rows, and moves a dropped file to done or failed."""
-    name = loaded.claim.name
+    name = drop_folder.plain_name(loaded.claim.name)
     with explained(context, kind="import", about=name):
         require_claim(loaded.claim, context.run_id)
         reported = report_file(loaded, context.run_id, now())
