@@ -37,6 +37,7 @@ class Load:
         self._shape = shape
         self._statements = Statements(shape)
         self._times_left_out = 0
+        self._digests: dict[tuple[str, ...], list[pl.Series]] = defaultdict(list)
 
     def stage(self, rows: Iterable[pl.DataFrame], custom: Iterable[pl.DataFrame]) -> None:
         """Put rows, and values of custom fields, into temporary tables.
@@ -46,7 +47,7 @@ class Load:
         """
         schema = self._row_schema()
         stored = sqlite_schema(schema) if self._shape.backend == "sqlite" else schema
-        self._ingest(ROWS, stored, _batches(rows, schema, stored))
+        self._ingest(ROWS, stored, _batches(self._digested(rows), schema, stored))
         if self._shape.custom:
             schema = _value_schema()
             self._ingest(VALUES, schema, _batches(custom, schema, schema))
@@ -66,7 +67,26 @@ class Load:
         if self._shape.custom:
             for sql in statements.plan_custom(self._shape.custom):
                 self._run(sql)
-        return [*self._conflicts(), *self._unresolved(), *self._incomplete()]
+        counts = self.counts()
+        errors = [*self._repeated_keys()]
+        if counts.created or counts.updated:
+            errors += self._unresolved()
+        if counts.created:
+            errors += self._incomplete()
+        if counts.updated:
+            errors += [*self._taken(), *self._in_other_currencies()]
+        return errors
+
+    def _digested(self, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Yield frames, and keep eight bytes for each key in them.
+
+        Keys with different digests are different: mostly the database need not look for equal ones.
+        """
+        for frame in frames:
+            for key in self._statements.usable_keys:
+                found = frame.select(key).drop_nulls()
+                self._digests[key].append(found.hash_rows())
+            yield frame
 
     def leave_out(self, rows: Iterable[int]) -> Errors:
         """Take rows out; return what is wrong with rows that refer to them."""
@@ -106,15 +126,19 @@ class Load:
         """
         self._run("COMMIT")
 
-    def _conflicts(self) -> Iterator[dict[str, Any]]:
+    def _repeated_keys(self) -> Iterator[dict[str, Any]]:
         keys = self._statements.usable_keys
         for key in keys:
-            found = self._rows(self._statements.repeated(key))
-            yield from _repeated(" and ".join(key), key[0], found)
+            digests = pl.concat([pl.Series(dtype=pl.UInt64), *self._digests[key]])
+            if digests.n_unique() < len(digests):
+                found = self._rows(self._statements.repeated(key))
+                yield from _repeated(" and ".join(key), key[0], found)
         if len(keys) > 1:
             found = self._rows(self._statements.repeated_matches())
             yield from _repeated("", keys[0][0], found)
-        for key in keys:
+
+    def _taken(self) -> Iterator[dict[str, Any]]:
+        for key in self._statements.usable_keys:
             if key != ("id",):
                 for row, *values in self._rows(self._statements.taken(key)):
                     name = " and ".join(key)
@@ -148,6 +172,8 @@ class Load:
                     "the row says, and a new one needs it."
                 )
                 yield _error(row, name, None, "required", reason)
+
+    def _in_other_currencies(self) -> Iterator[dict[str, Any]]:
         if self._shape.currency:
             for row, currency in self._rows(self._statements.other_currency()):
                 reason = (

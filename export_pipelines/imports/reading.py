@@ -1,6 +1,7 @@
 """From a file to rows of texts on disk: the whole file, or a sentence that says why not."""
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -96,7 +97,8 @@ def _read(
     broken = SpoolWriter(folder, "broken")
     sanitized = {SANITIZED: "true"} if options.sanitized else {}
     rows = 0
-    with open_records(path, options, claim.name) as records:
+    with ThreadPoolExecutor(1) as pool, open_records(path, options, claim.name) as records:
+        digest = pool.submit(_digest, path)
         for batch in records.batches():
             good.write(batch.rows)
             if batch.broken:
@@ -114,7 +116,7 @@ def _read(
         broken.done(),
         rows,
         path.stat().st_size,
-        _digest(path),
+        digest.result(),
         started_at=started_at,
     )
 
