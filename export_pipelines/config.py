@@ -215,9 +215,11 @@ def import_request(resource_type: str, values: Mapping[str, Any]) -> ImportReque
     """Return the request that a run config makes.
 
     Raises:
-        RequestError: a ratio is not one from 0 to 1.
+        RequestError: there are no files, or a ratio is not one from 0 to 1.
     """
     request = ImportRequest(resource_type, **values)
+    if not request.files:
+        raise RequestError("files is empty: name at least one file to import.")
     if not 0 <= request.max_error_ratio <= 1:
         ratio = request.max_error_ratio
         raise RequestError(f"max_error_ratio is {ratio}: it must be from 0 to 1, such as 0.1.")
