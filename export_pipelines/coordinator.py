@@ -12,6 +12,12 @@ _RESOURCE_TYPE_TAG = "export/resource_type"
 _DEFAULT_RESOURCE_TYPE = "products"
 _ERROR_TAGS = ("export/error", "export/error_code")
 
+# A run executed again inherits the tags of the one before, and none can be removed.
+_OUTCOMES = tuple(
+    f"import/{name}"
+    for name in ("error", "error_code", "rows", "created", "updated", "unchanged", "failed")
+)
+
 
 class ExportRunCoordinator(dg.QueuedRunCoordinator):
     """Queues runs, and refuses an export for which its organization has no room.
@@ -27,6 +33,9 @@ class ExportRunCoordinator(dg.QueuedRunCoordinator):
         and put a stack trace where the reason belongs.
         """
         run = context.dagster_run
+        stale = {tag: "" for tag in _OUTCOMES if run.tags.get(tag)}
+        if stale and run.status is dg.DagsterRunStatus.NOT_STARTED:
+            self._instance.add_run_tags(run.run_id, stale)
         if FORMAT_TAG not in run.tags or run.status is not dg.DagsterRunStatus.NOT_STARTED:
             return super().submit_run(context)
         self._instance.add_run_tags(run.run_id, _tags(run))
@@ -45,7 +54,6 @@ class ExportRunCoordinator(dg.QueuedRunCoordinator):
 
 
 def _tags(run: dg.DagsterRun) -> dict[str, str]:
-    # A run executed again inherits the tags of the one before, and none can be removed.
     settled = {tag: "" for tag in _ERROR_TAGS if run.tags.get(tag)}
     return {
         **settled,

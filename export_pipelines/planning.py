@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
@@ -68,7 +67,7 @@ def plan_export(
     asked = entity(request.resource_type)
     options = _options(output_format, request.options)
     names = output_format.resource_types(asked.name, options)
-    time_zone = _time_zone()
+    time_zone = settings.time_zone()
     values = name_values(
         resource_type=asked.name,
         format_name=request.format,
@@ -326,18 +325,6 @@ def _warnings(
             "is left out. JSON holds all."
         )
     return tuple(warnings)
-
-
-def _time_zone() -> str:
-    name = settings.time_zone()
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise RequestError(
-            f"EXPORT_PIPELINES_TIME_ZONE is {shown(name)}, which is no time zone: "
-            "use a name such as Europe/Paris, or UTC."
-        ) from None
-    return name
 
 
 def _max_records(request: ExportRequest) -> int | None:

@@ -7,7 +7,6 @@ import dagster as dg
 
 from export_pipelines.config import IMPORT_OPTIONS
 from export_pipelines.errors import ExportPipelinesError
-from export_pipelines.imports.claiming import give_up
 from export_pipelines.imports.drop_folder import Taken
 from export_pipelines.imports.origins import Origin, origins, remove_ended
 from export_pipelines.imports.platform_listing import list_folders
@@ -15,7 +14,6 @@ from export_pipelines.imports.platform_watching import (
     Memory,
     Outcome,
     PlatformLook,
-    Tried,
     left_behind,
     memory_from_text,
     memory_text,
@@ -23,8 +21,7 @@ from export_pipelines.imports.platform_watching import (
 from export_pipelines.imports.rules import PlatformRule, read_platform_rules
 from export_pipelines.imports.watching import Asked
 from export_pipelines.jobs import import_jobs
-from export_pipelines.ops.reporting import now
-from export_pipelines.sensors import CLAIM_TAG, busy_files, is_possible
+from export_pipelines.sensors import CLAIM_TAG, busy_files, given_up, is_possible, runs_over
 
 SECONDS = 30
 
@@ -57,7 +54,7 @@ def import_platforms(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         return _answer(context, [], ["imports.yaml names no folder on a platform."], {})
     look = PlatformLook(before, busy, taken, lambda key: _outcome(context.instance, key))
     asked, hopeless = _look(context.instance, look, rules, taken, busy)
-    look.notes += _given_up(hopeless)
+    look.notes += [given_up(file, reason) for file, reason in hopeless]
     possible = [each for each in asked if is_possible(each, look.notes)]
     return _answer(context, possible, look.notes, look.memory)
 
@@ -68,7 +65,7 @@ def _look(
     rules: Sequence[PlatformRule],
     taken: Collection[Origin],
     busy: Collection[str],
-) -> tuple[list[Asked], list[Taken]]:
+) -> tuple[list[Asked], list[tuple[Taken, str]]]:
     """Return the runs that are wanted, and the files that are given up."""
     folders: dict[str, set[str]] = defaultdict(set)
     for rule in rules:
@@ -79,7 +76,7 @@ def _look(
     for listing in listings.values():
         look.notes += listing.errors
     reached = [name for name, listing in listings.items() if listing.reached]
-    asked, hopeless = left_behind(reached, busy, lambda claim: _tried(instance, claim))
+    asked, hopeless = left_behind(reached, busy, lambda claim: runs_over(instance, claim))
     for rule in rules:
         files = listings[rule.platform].files.get(rule.folder)
         if files is None:
@@ -87,19 +84,6 @@ def _look(
         else:
             asked += look.ready(rule, files)
     return asked, hopeless
-
-
-def _given_up(files: Sequence[Taken]) -> list[str]:
-    """Give files up, and return what is said about that."""
-    notes = []
-    for file in files:
-        try:
-            give_up(file, now())
-        except ExportPipelinesError as error:
-            notes.append(f"{file.path.name} could not be given up: {error}")
-        else:
-            notes.append(f"{file.path.name} was given up: see the folder failed.")
-    return notes
 
 
 def _answer(
@@ -135,12 +119,3 @@ def _outcome(instance: dg.DagsterInstance, key: str) -> Outcome:
         if run.status is dg.DagsterRunStatus.CANCELED:
             return "cancelled"
     return "failed"
-
-
-def _tried(instance: dg.DagsterInstance, claim: str) -> Tried:
-    """Return the runs that were to take over a claim."""
-    records = instance.get_run_records(dg.RunsFilter(tags={CLAIM_TAG: claim}))
-    codes = [record.dagster_run.tags.get(_ERROR_CODE, "") for record in records]
-    silent = [code for code in codes if not code.startswith(_PLATFORM_CODES)]
-    ended = max((record.end_time or 0 for record in records), default=0)
-    return Tried(len(records), len(silent), ended)

@@ -3,15 +3,18 @@
 import time
 from collections.abc import Mapping
 from datetime import timezone
+from pathlib import Path
 from typing import Any, cast
 
 import dagster as dg
 
 from export_pipelines.catalog.entities import TABLES
-from export_pipelines.config import IMPORT_OPTIONS
+from export_pipelines.config import IMPORT_OPTIONS, import_request
 from export_pipelines.errors import ExportPipelinesError
 from export_pipelines.imports import drop_folder
 from export_pipelines.imports.claiming import give_up
+from export_pipelines.imports.file_names import plain_name
+from export_pipelines.imports.takeovers import Ended, Tried
 from export_pipelines.imports.watching import Asked, Look, Memory, left_behind
 from export_pipelines.jobs import import_jobs
 from export_pipelines.ops.reporting import now
@@ -48,16 +51,20 @@ def import_drop_folder(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     try:
         dead = _report_dead(instance)
         busy = busy_files(instance)
-        again, hopeless = left_behind(_tries(instance), busy, IMPORT_OPTIONS)
+        again, hopeless = left_behind(
+            lambda claim: runs_over(instance, claim), busy, IMPORT_OPTIONS
+        )
         asked = [*again, *look.ready(busy, _cancelled(instance))]
     except ExportPipelinesError as error:
         return _said(context, [str(error)], Memory.from_text(context.cursor))
-    for taken in hopeless:
-        give_up(taken, now())
-        name = drop_folder.plain_name(taken.path.name)
-        look.notes.append(f"{name} was given up: see the folder failed.")
+    look.notes += [given_up(taken, reason) for taken, reason in hopeless]
     look.notes += [f"Run {run_id} had ended without a word." for run_id in dead]
-    requests = [_request(each) for each in asked if is_possible(each, look.notes)]
+    requests = []
+    for each in asked:
+        if is_possible(each, look.notes):
+            requests.append(_request(each))
+        else:
+            look.forget(each)
     if not requests:
         return _said(context, look.notes, look.memory)
     for note in look.notes:
@@ -88,13 +95,18 @@ def is_possible(asked: Asked, notes: list[str]) -> bool:
     if job is None:
         notes.append(f"{asked.label}: {asked.resource_type} cannot be imported.")
         return False
+    config = {"files": list(asked.files), **asked.options}
     try:
-        dg.validate_run_config(job, {"files": list(asked.files), **asked.options})
+        dg.validate_run_config(job, config)
+        import_request(asked.resource_type, config)
     except dg.DagsterInvalidConfigError as error:
         reasons = " ".join(each.message for each in error.errors)
-        notes.append(f"{asked.label}: imports.yaml does not fit: {reasons}")
-        return False
-    return True
+    except ExportPipelinesError as error:
+        reasons = str(error)
+    else:
+        return True
+    notes.append(f"{asked.label}: imports.yaml does not fit: {reasons}")
+    return False
 
 
 def busy_files(instance: dg.DagsterInstance) -> set[str]:
@@ -104,12 +116,33 @@ def busy_files(instance: dg.DagsterInstance) -> set[str]:
     return {str(file) for config in configs for file in config.get("files", [])}
 
 
-def _tries(instance: dg.DagsterInstance) -> Mapping[str, int]:
-    """Return how many runs were to take over each claim that is left."""
-    return {
-        claim: instance.get_runs_count(dg.RunsFilter(tags={CLAIM_TAG: claim}))
-        for claim in drop_folder.claims()
-    }
+def given_up(taken: drop_folder.Taken, reason: str) -> str:
+    """Give a file up, and return what is said about that."""
+    name = plain_name(taken.path.name)
+    try:
+        give_up(taken, reason, now())
+    except (ExportPipelinesError, OSError) as error:
+        return f"{name} could not be given up: {error}"
+    return f"{name} was given up: {reason}"
+
+
+def runs_over(instance: dg.DagsterInstance, claim: str) -> Tried:
+    """Return the runs that had the files of a claim: that which made it, and later ones."""
+    filters = (
+        dg.RunsFilter(run_ids=[drop_folder.run_of(Path(claim))]),
+        dg.RunsFilter(tags={CLAIM_TAG: claim}),
+    )
+    records = [record for found in filters for record in instance.get_run_records(found)]
+    ended = [
+        Ended(
+            record.end_time or record.update_timestamp.replace(tzinfo=timezone.utc).timestamp(),
+            record.dagster_run.tags.get("import/error_code", ""),
+            record.dagster_run.tags.get("import/error", ""),
+            record.dagster_run.status is dg.DagsterRunStatus.CANCELED,
+        )
+        for record in records
+    ]
+    return Tried(sorted(ended, key=lambda run: run.at))
 
 
 def _cancelled(instance: dg.DagsterInstance) -> set[str]:
@@ -128,9 +161,7 @@ def _report_dead(instance: dg.DagsterInstance) -> list[str]:
         if not _is_late(record) or drop_folder.is_at_work(run.run_id):
             continue
         reason = "The process of this run ended without a word; what it left is taken over."
-        instance.add_run_tags(
-            run.run_id, {"import/error": reason, "import/error_code": "interrupted"}
-        )
+        instance.add_run_tags(run.run_id, {"import/error": reason})
         instance.report_run_failed(run, reason)
         dead.append(run.run_id)
     return dead

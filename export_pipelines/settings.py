@@ -13,10 +13,12 @@
 
 import os
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from export_pipelines.errors import RequestError, shown
 
 _DIGITS = 19
+_CODE_LETTERS = 3
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -85,13 +87,34 @@ def max_records() -> int | None:
 
 
 def time_zone() -> str:
-    """Return the name of the shop's time zone, as it is given."""
-    return os.environ.get("EXPORT_PIPELINES_TIME_ZONE") or "UTC"
+    """Return the name of the shop's time zone.
+
+    Raises:
+        RequestError: there is no such time zone.
+    """
+    name = os.environ.get("EXPORT_PIPELINES_TIME_ZONE") or "UTC"
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise RequestError(
+            f"EXPORT_PIPELINES_TIME_ZONE is {shown(name)}, which is no time zone: "
+            "use a name such as Europe/Paris, or UTC."
+        ) from None
+    return name
 
 
 def currency() -> str:
-    """Return the currency of amounts and of new rows where an imported file names none."""
-    return os.environ.get("EXPORT_PIPELINES_CURRENCY") or "EUR"
+    """Return the currency of amounts and of new rows where an imported file names none.
+
+    Raises:
+        RequestError: it is no code of three capital letters.
+    """
+    code = os.environ.get("EXPORT_PIPELINES_CURRENCY") or "EUR"
+    if not (len(code) == _CODE_LETTERS and code.isascii() and code.isalpha() and code.isupper()):
+        raise RequestError(
+            f"EXPORT_PIPELINES_CURRENCY is {shown(code)}: set it to a code such as EUR."
+        )
+    return code
 
 
 def imports_folder() -> Path:

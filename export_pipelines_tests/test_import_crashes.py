@@ -126,7 +126,7 @@ def test_a_file_that_kills_every_run_is_given_up(home: Path, tmp_path: Path) -> 
     assert look(home, url) == 0
     assert ends(home) == ["failed/prices.csv"]
     assert prices(url) == []
-    assert "Several runs ended" in str(report(home)["reason"])
+    assert "4 runs ended before they were done" in str(report(home)["reason"])
 
 
 def test_the_same_file_dropped_again_is_another_import(home: Path, tmp_path: Path) -> None:

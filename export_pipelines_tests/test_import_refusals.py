@@ -17,10 +17,11 @@ import yaml
 from export_pipelines.catalog.database import create_schema
 from export_pipelines_tests import hostile_process
 from export_pipelines_tests.importer import Imported, Importer, write_csv
+from export_pipelines_tests.imports.test_loading import INJECTIONS
 from export_pipelines_tests.readers.files import gzip_of
 from export_pipelines_tests.readers.test_excel import DOCTYPES, workbook
 from export_pipelines_tests.readers.test_excel import HEADERS as EXCEL_HEADERS
-from export_pipelines_tests.stored import dump, rows
+from export_pipelines_tests.stored import add, dump, product, rows
 
 MOST_ROWS = 50_000
 MOST_BYTES = 50_000_000
@@ -203,20 +204,14 @@ def good_row(number: int) -> dict[str, str]:
     }
 
 
-def seed(importer: Importer, url: str, folder: Path) -> None:
+def seed(url: str) -> None:
     """Make the rows that the others refer to, or are about."""
-    importer.succeed(
-        url, "suppliers", write_csv(folder / "s.csv", ["id", "code", "name"], ["SUP", "S", "Sup"])
-    )
-    template = write_csv(folder / "t.csv", ["id", "slug", "name"], ["T", "care", "Care"])
-    importer.succeed(url, "extension_templates", template)
-    header = ["id", "slug", "name", "type", "template_id"]
-    field = write_csv(folder / "f.csv", header, ["F", "number", "Number", "integer", "T"])
-    importer.succeed(url, "extension_fields", field)
-    header = ["id", "sku", "name", "status", "commodity_type", "currency_code"]
-    known = [[name, name, name, "draft", "digital", "EUR"] for name in ("KNOWN", "OTHER")]
-    dollar = ["DOLLAR", "DOLLAR", "DOLLAR", "draft", "digital", "USD"]
-    importer.succeed(url, "products", write_csv(folder / "p.csv", header, *known, dollar))
+    add(url, "suppliers", {"id": "SUP", "code": "S", "name": "Sup", "is_active": True})
+    add(url, "extension_templates", {"id": "T", "slug": "care", "name": "Care"})
+    field = {"id": "F", "slug": "number", "name": "Number", "type": "integer"}
+    add(url, "extension_fields", {**field, "template_id": "T"})
+    known = [product(name, name, name, status="draft") for name in ("KNOWN", "OTHER")]
+    add(url, "products", *known, product("DOLLAR", "DOLLAR", "DOLLAR", currency_code="USD"))
 
 
 def write_rows(path: Path, header: Sequence[str], found: Sequence[Mapping[str, str]]) -> Path:
@@ -267,7 +262,7 @@ def products(url: str) -> list[tuple[Any, ...]]:
 def test_every_row_says_what_is_wrong_with_it(
     importer: Importer, shop: str, tmp_path: Path
 ) -> None:
-    seed(importer, shop, tmp_path)
+    seed(shop)
     imported = refused(importer, shop, "products", wrong_file(tmp_path / "wrong.csv"))
     assert sorted(imported.errors) == WRONG_ERRORS
     assert imported.error == (
@@ -288,7 +283,7 @@ def test_every_row_says_what_is_wrong_with_it(
 def test_failed_rows_are_corrected_and_imported(
     importer: Importer, shop: str, tmp_path: Path
 ) -> None:
-    seed(importer, shop, tmp_path)
+    seed(shop)
     wrong = wrong_file(tmp_path / "wrong.csv")
     first = importer.succeed(shop, "products", wrong, on_error="skip", max_error_ratio=1.0)
     assert first.counts == (LAST - 1 - FAILED, 0, 0, FAILED)
@@ -367,7 +362,7 @@ def test_json_lines_say_what_is_wrong(importer: Importer, shop: str, tmp_path: P
 def test_a_new_row_needs_what_a_known_one_has(
     importer: Importer, shop: str, tmp_path: Path
 ) -> None:
-    seed(importer, shop, tmp_path)
+    seed(shop)
     lines = [{"sku": "KNOWN", "name": "Changed"}, {"sku": "NEW", "name": "New"}]
     path = tmp_path / "some.jsonl"
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
@@ -420,6 +415,28 @@ def test_what_a_mapping_cannot_cast(importer: Importer, shop: str, tmp_path: Pat
     assert stored == [("live", 1234.5, True)] * 5
 
 
+def test_headers_and_names_of_files_are_never_sql(
+    importer: Importer, sqlite: str, tmp_path: Path
+) -> None:
+    good = dict(zip(HEADER, ["A", "Apple", "live", "physical", ""], strict=True))
+    before = dump(sqlite)
+    for header in INJECTIONS:
+        path = write_rows(tmp_path / "a.csv", [*HEADER, header], [good | {header: "x"}])
+        imported = refused(importer, sqlite, "products", path)
+        assert "There is no products field " in imported.error
+        path = write_rows(tmp_path / "b.csv", [*HEADER, f"template:care:{header}"], [good])
+        imported = refused(importer, sqlite, "products", path)
+        assert "The catalogue has no custom fields, so not " in imported.error
+    for name in INJECTIONS:
+        path = write_rows(tmp_path / f"{name.replace('/', '_')}.csv", HEADER, [good])
+        assert importer.succeed(sqlite, "products", path, sheet=name).reports[0]["rows"] == 1
+    assert len(rows(sqlite, "import_receipts", "claim", by="claim")) == len(INJECTIONS)
+    assert {name: found for name, found in dump(sqlite).items() if name in ("orders", "skus")} == {
+        name: before[name] for name in ("orders", "skus")
+    }
+    assert rows(sqlite, "products", "sku", "name") == [("A", "Apple")]
+
+
 def hostile_files(folder: Path) -> dict[str, bytes]:
     """Write files that are meant to harm, and return the words that each is refused with."""
     header = ",".join(HEADER).encode() + b"\n"
@@ -440,7 +457,7 @@ def hostile_files(folder: Path) -> dict[str, bytes]:
         "empty.csv": b"",
         "cut.csv.gz": gzip.compress(header + row)[:-9],
         "deep.json": b"[" * 1_000_000,
-        "half.json": r"'half.json' has half a character ('\ud800') in row 1: correct it.",
+        "half.json": b'[{"sku": "\\ud800", "name": "x"}]',
         ODD_NAME: b"sku,nme\nS1,Thing\n",
     }
     for name, content in contents.items():

@@ -8,10 +8,17 @@ import yaml
 
 from export_pipelines import settings
 from export_pipelines.config import IMPORT_OPTIONS
-from export_pipelines.imports import drop_folder, platform_drop, platform_watching, watching
+from export_pipelines.imports import (
+    drop_folder,
+    platform_drop,
+    platform_watching,
+    takeovers,
+    watching,
+)
 from export_pipelines.imports.artifacts import ImportRequest
 from export_pipelines.imports.drop_folder import Taken
 from export_pipelines.imports.origins import Origin
+from export_pipelines.imports.takeovers import Ended, Tried
 from export_pipelines.platform_sensor import SECONDS, import_platforms
 from export_pipelines_tests.deliveries import name_platforms
 from export_pipelines_tests.imports.watched import (
@@ -240,8 +247,8 @@ def left(watched: Watched) -> Taken:
 
 def test_the_other_sensor_leaves_it_alone(left: Taken) -> None:
     assert left.path.exists()
-    assert watching.left_behind({}, [], IMPORT_OPTIONS) == ([], [])
-    assert watching.left_behind({CLAIM: 50}, [], IMPORT_OPTIONS) == ([], [])
+    for runs in (Tried(), Tried([Ended(0)] * 50)):
+        assert watching.left_behind(lambda claim, found=runs: found, [], IMPORT_OPTIONS) == ([], [])
 
 
 def test_it_is_taken_over_without_a_rule_too(watched: Watched, left: Taken) -> None:
@@ -254,8 +261,9 @@ def test_it_is_taken_over_without_a_rule_too(watched: Watched, left: Taken) -> N
 
 
 def test_runs_that_failed_because_of_the_platform_give_nothing_up(
-    watched: Watched, left: Taken
+    watched: Watched, left: Taken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(takeovers, "_FIRST_PAUSE_SECONDS", 0)
     for _ in range(5):
         [request] = watched.wanted()
         record(watched, request, "FAILURE", **{"import/error_code": "platform_refused"})
@@ -265,13 +273,13 @@ def test_runs_that_failed_because_of_the_platform_give_nothing_up(
 def test_a_file_that_every_run_dies_over_is_given_up_on_its_platform(
     watched: Watched, left: Taken
 ) -> None:
-    for number in range(3):
+    for number in range(4):
         [request] = watched.wanted()
         assert request.run_config["files"] == [str(left.path)]
         assert request.run_config["on_error"] == "skip"
         assert request.run_key == f"{CLAIM}:{NAME}:{number}"
         record(watched, request, "FAILURE")
-    assert watched.said() == "stock.csv was given up: see the folder failed."
+    assert watched.said().startswith("stock.csv was given up: 4 runs ended")
     assert watched.names("incoming") == []
     names = [name.split("-", 2)[2] for name in watched.names(f"failed/{RESOURCE_TYPE}")]
     assert names == ["stock.csv", "stock.csv.report.json"]

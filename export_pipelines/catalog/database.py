@@ -31,10 +31,11 @@ _SQLITE_READING = (f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}", "PRAGMA query_on
 _POSTGRES_READING = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",)
 _CONNECT_SECONDS = "15"
 
-# A transaction that does not fit the cache is written to the disk twice.
+# A transaction that does not fit the cache is written to the disk twice. What was committed must
+# be there after a power cut: the file that it comes from is not imported again.
 _SQLITE_WRITING = (
     f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}",
-    "PRAGMA synchronous = NORMAL",
+    "PRAGMA synchronous = FULL",
     "PRAGMA cache_size = -65536",
 )
 _POSTGRES_WRITING = (f"SET lock_timeout = {_BUSY_TIMEOUT_MS}", "SET TimeZone = 'UTC'")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from export_pipelines.cli.terminal import exit_code, exit_codes, progress_bar
+from export_pipelines.imports.file_names import plain_name
 
 _LISTED_ERRORS = 10
 
@@ -97,7 +98,8 @@ def import_and_report(
         click.echo(f"{time.monotonic() - began:.1f} s.")
     if run.status.value != "SUCCESS":
         unexplained = f"The import failed unexpectedly: see run {run.run_id} in the web UI."
-        if not reports or not run.tags.get("import/error"):
+        # A file that the run could not even report on is told of by the run alone.
+        if len(reports) < len(config["files"]) or not run.tags.get("import/error"):
             click.echo(f"Error: {run.tags.get('import/error', unexplained)}", err=True)
         sys.exit(exit_code(run.tags.get("import/error_code", "")))
 
@@ -109,9 +111,9 @@ def _show(report: Mapping[str, Any], path: Path) -> None:
         f"{would}updated, {report['unchanged']:,} unchanged, {report['failed']:,} failed"
     )
     if report["reason"]:
-        click.echo(f"Error: {report['file']}: {report['reason']}", err=True)
+        click.echo(f"Error: {plain_name(report['file'])}: {report['reason']}", err=True)
     else:
-        click.echo(f"{report['file']}: {counts}.")
+        click.echo(f"{plain_name(report['file'])}: {counts}.")
     for error in report["errors"][:_LISTED_ERRORS]:
         click.echo(f"  row {error['row']:,}: {error['reason']}", err=True)
     more = report["errors_count"] - _LISTED_ERRORS
@@ -119,9 +121,14 @@ def _show(report: Mapping[str, Any], path: Path) -> None:
         click.echo(f"  and {more:,} more, in the report", err=True)
     for warning in report["warnings"]:
         click.echo(f"Note: {warning}", err=True)
-    click.echo(f"  report: {path}")
+    click.echo(f"  report: {_plain(path)}")
     name = path.name.removesuffix(".report.json")
     for ending in ("csv", "jsonl"):
         failed = path.with_name(f"{name}.failed_rows.{ending}")
         if failed.exists():
-            click.echo(f"  failed rows, to correct and import again: {failed}")
+            click.echo(f"  failed rows, to correct and import again: {_plain(failed)}")
+
+
+def _plain(path: Path) -> str:
+    """Return a path in one line, of characters that a terminal shows."""
+    return str(path) if str(path).isprintable() else repr(str(path))

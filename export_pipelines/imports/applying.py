@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Text, cast, delete, insert, literal, select
+from sqlalchemy import Text, cast, delete, func, insert, literal, literal_column, select, text
 from sqlalchemy.schema import CreateTable
 
 from export_pipelines.catalog.adbc import WritingConnection
@@ -15,7 +15,7 @@ from export_pipelines.catalog.entities import entity
 from export_pipelines.catalog.models import Base
 from export_pipelines.catalog.models.imports import ImportReceipt
 from export_pipelines.catalog.models.types import compact_json
-from export_pipelines.errors import ExportPipelinesError, FileRefused
+from export_pipelines.errors import CatalogUnavailable, ExportPipelinesError, FileRefused
 from export_pipelines.imports.artifacts import Counts, Errors, Loaded, Refusal, RowSpool, Validated
 from export_pipelines.imports.errors import error_frame
 from export_pipelines.imports.loading import Load, explained
@@ -40,6 +40,9 @@ def apply_file(
         folder: where errors go.
         defaults: what new rows get in columns that they say nothing about.
         now: the time of the import.
+
+    Raises:
+        CatalogUnavailable: the database fails.
     """
     if validated.refused:
         failed, errors = validated.failed, validated.errors
@@ -51,16 +54,32 @@ def apply_file(
         with adbc_write(url) as connection:
             backend = backend_of(url)
             receipts = _Receipts(connection, backend)
+            if not validated.extract.claim.request.dry_run:
+                receipts.prepare()
+            load = Load(connection, _shape(validated, backend, defaults, now))
+            load.stage(read_spool(validated.spool), read_spool(validated.custom))
+            load.lock()
+            # Not before: a killed run's last statement may have been on its way until now.
             earlier = receipts.find(validated.extract.claim.key)
             if earlier is not None:
                 return _told_again(validated, earlier, found)
-            load = Load(connection, _shape(validated, backend, defaults, now))
-            load.stage(read_spool(validated.spool), read_spool(validated.custom))
             return _Application(validated, load, found, receipts, now).done()
+    except CatalogUnavailable:
+        raise
     except ExportPipelinesError as error:
         errors = joined(validated.errors, found.done())
         refused = Refusal(str(error), error.code)
         return Loaded(validated, Counts(), validated.failed, errors, refused=refused)
+
+
+def was_applied(url: str, claim: str) -> bool:
+    """Return whether a file's rows are in the catalogue.
+
+    Raises:
+        CatalogUnavailable: the database fails.
+    """
+    with adbc_write(url) as connection:
+        return _Receipts(connection, backend_of(url)).find(claim) is not None
 
 
 def _shape(validated: Validated, backend: str, defaults: Mapping[str, Any], now: datetime) -> Shape:
@@ -163,15 +182,33 @@ class _Receipts:
     def __init__(self, connection: WritingConnection, backend: str) -> None:
         self._connection = connection
         self._backend = backend
-        # A catalogue that was made before there were imports has no such table.
-        self._run(CreateTable(_RECEIPTS, if_not_exists=True))
+
+    def prepare(self) -> None:
+        """Make the table: a catalogue that is older than imports has none."""
+        # To create what is there already takes a right that writing does not need.
+        if not self._exists():
+            self._run(CreateTable(_RECEIPTS, if_not_exists=True))
+
+    def _exists(self) -> bool:
+        name = literal(str(_RECEIPTS.name))
+        if self._backend == "sqlite":
+            tables = select(func.count()).select_from(text("sqlite_master"))
+            found = tables.where(literal_column("name") == name)
+        else:
+            found = select(func.count(func.to_regclass(name)))
+        return bool(self._values(found)[0])
 
     def find(self, claim: str) -> dict[str, Any] | None:
-        statement = select(_RECEIPTS.c.outcome).where(_RECEIPTS.c.claim == claim)
+        """Return what was done with a file, None if nothing was."""
+        if not self._exists():
+            return None
+        found = self._values(select(_RECEIPTS.c.outcome).where(_RECEIPTS.c.claim == claim))
+        return json.loads(found[0]) if found else None
+
+    def _values(self, statement: Any) -> list[Any]:
         sql = sql_text(statement, self._backend)
         with explained(), self._connection.query(sql) as reader:
-            found = [text for batch in reader for text in batch.column(0).to_pylist()]
-        return json.loads(found[0]) if found else None
+            return [value for batch in reader for value in batch.column(0).to_pylist()]
 
     def add(self, claim: str, outcome: Mapping[str, Any], now: datetime) -> None:
         old = now - timedelta(days=_RECEIPT_DAYS)

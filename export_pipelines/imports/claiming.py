@@ -9,7 +9,9 @@ from pathlib import Path
 from export_pipelines import settings
 from export_pipelines.errors import FileRefused, Interrupted
 from export_pipelines.imports import drop_folder, platform_drop
+from export_pipelines.imports.applying import was_applied
 from export_pipelines.imports.artifacts import Claim, ImportRequest, Loaded
+from export_pipelines.imports.file_names import key_of, plain_name, short_name
 from export_pipelines.imports.origins import is_origin, parse_origin, remove_note
 from export_pipelines.imports.report import REPORT_ENDING, report_files
 
@@ -49,6 +51,8 @@ def claim_file(
         OSError: the drop folder cannot be written to.
     """
     path = Path(file).absolute()
+    # The drop folder's own path has no links in it.
+    path = path.parent.resolve() / path.name
     claim = drop_folder.claim_name(run_id, now)
     if is_origin(file):
         taken = platform_drop.take(parse_origin(file), request, claim)
@@ -57,7 +61,7 @@ def claim_file(
     elif drop_folder.is_taken(path):
         taken = drop_folder.take_over(path)
     else:
-        key = f"{run_id}/{number}/{drop_folder.key_of(path.name)}"
+        key = f"{run_id}/{number}/{key_of(path.name)}"
         return Claim(key, path.name, str(path), request)
     if taken is None:
         return None
@@ -73,7 +77,7 @@ def require_claim(claim: Claim, run_id: str) -> None:
     drop_folder.begin_work(run_id)
     if claim.folder and drop_folder.take_over(Path(claim.path)) is None:
         raise FileRefused(
-            f"{drop_folder.plain_name(claim.name)} is worked on by another run, or was taken away: "
+            f"{plain_name(claim.name)} is worked on by another run, or was taken away: "
             "look for it in the drop folder's done, failed and processing."
         )
 
@@ -92,10 +96,19 @@ def report_file(loaded: Loaded, run_id: str, finished_at: str) -> Reported:
         taken = drop_folder.Taken(Path(claim.folder), path.parent.name, path)
         end = _end(taken, run_id, succeeded=not loaded.refused, beside=beside)
         return _reported(end, end, beside)
-    folder = settings.imports_folder() / "reports" / run_id
+    name = _report_name(claim, run_id)
     for ending, content in beside.items():
-        drop_folder.write_whole(folder / f"{claim.name}{ending}", content)
-    return _reported(Path(claim.path), folder / claim.name, beside)
+        drop_folder.write_whole(name.with_name(f"{name.name}{ending}"), content)
+    return _reported(Path(claim.path), name, beside)
+
+
+def _report_name(claim: Claim, run_id: str) -> Path:
+    """Return where the reports of a file that stays where it is begin."""
+    folder, name = settings.imports_folder() / "reports" / run_id, short_name(claim.name)
+    if not (folder / f"{name}{REPORT_ENDING}").exists():
+        return folder / name
+    # Another of the run's files has the same name: its number tells them apart.
+    return folder / claim.key.split("/")[1] / name
 
 
 def _end(
@@ -109,25 +122,36 @@ def _end(
     return end
 
 
-def give_up(taken: drop_folder.Taken, finished_at: str) -> None:
-    """Move a file to `failed` that several runs have ended over without a word.
+def give_up(taken: drop_folder.Taken, reason: str, finished_at: str) -> None:
+    """Move a file to where it ends that no run will be given any more.
+
+    That is `failed`, unless a run had written its rows before it ended.
+
+    Args:
+        taken: the file.
+        reason: why it is given up.
+        finished_at: the time, ISO 8601 in UTC.
 
     Raises:
+        CatalogUnavailable: whether its rows were written cannot be found out.
         PlatformError: the platform that it comes from fails.
         OSError: the folder cannot be written to.
     """
+    applied = was_applied(settings.database_url(), taken.key)
+    if applied:
+        reason = f"{reason} Its rows are in the catalogue."
     content = {
         "report_version": 1,
         "file": taken.path.name,
         "resource_type": taken.resource_type,
-        "status": "failed",
-        "reason": "Several runs ended while they imported this file, without a word: see the runs "
-        f"of the claim {taken.claim.name}. Perhaps the machine has too little memory for it.",
+        "status": "done" if applied else "failed",
+        "applied": applied,
+        "reason": f"{reason} See the runs with the tag import/claim {taken.claim.name}.",
         "code": Interrupted.code,
         "finished_at": finished_at,
     }
     report = (json.dumps(content, indent=2) + "\n").encode()
-    _end(taken, "", succeeded=False, beside={REPORT_ENDING: report})
+    _end(taken, "", succeeded=applied, beside={REPORT_ENDING: report})
 
 
 def _reported(file: Path, name: Path, beside: Mapping[str, bytes]) -> Reported:

@@ -12,16 +12,16 @@ the claim over, with the same name. So a file ends once, and is applied once.
 
 import fcntl
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
 from export_pipelines import settings
-from export_pipelines.errors import shown
+from export_pipelines.imports.file_names import key_of, short_name
 
 INCOMING = "incoming"
 PROCESSING = "processing"
@@ -30,10 +30,10 @@ FAILED = "failed"
 
 _LOCK = ".lock"
 _RUNS = ".runs"
+_LOOK_SECONDS = 2.0
+_WAIT_SECONDS = 0.05
 _HIDDEN = (".part", ".tmp", ".partial", ".crdownload")
 _RUN_CHARACTERS = 8
-_NAME_BYTES = 200
-"""Of a file's own name, where it ends: there is more before and behind it."""
 
 _LOCKS: dict[Path, BinaryIO] = {}
 """The claims of this process: a lock lasts as long as its file is open."""
@@ -83,8 +83,13 @@ def is_taken(path: Path) -> bool:
 def waiting() -> Iterator[Path]:
     """Yield the files that wait, oldest first: no hidden ones, and none that are being copied."""
     folder = root() / INCOMING
-    found = [path for path in folder.glob("*/*") if _is_whole(path)]
-    yield from sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    found = []
+    for path in folder.glob("*/*"):
+        # Runs take files at any moment.
+        with suppress(FileNotFoundError):
+            if _is_whole(path):
+                found.append((path.stat().st_mtime_ns, path.name, path))
+    yield from (path for *_, path in sorted(found))
 
 
 def _is_whole(path: Path) -> bool:
@@ -94,17 +99,6 @@ def _is_whole(path: Path) -> bool:
 def is_unfinished(name: str) -> bool:
     """Return whether a name is one of a file that is hidden, or that is being copied."""
     return name.startswith((".", "~")) or name.lower().endswith(_HIDDEN)
-
-
-def plain_name(name: str) -> str:
-    """Return a file's name as sentences have it: in one line, of characters that can be stored."""
-    return name if name.isprintable() else shown(name)
-
-
-def key_of(name: str) -> str:
-    """Return what names a file in a key: its name, unless that is of bytes that are no text."""
-    raw = os.fsencode(name)
-    return name if raw == name.encode(errors="replace") else sha256(raw).hexdigest()
 
 
 def claim_name(run_id: str, now: datetime) -> str:
@@ -155,8 +149,14 @@ def take_over(path: Path) -> Taken | None:
         OSError: the folder cannot be written to.
     """
     folder = path.parent.parent
-    if path.is_file() and _lock(folder) and path.is_file():
-        return Taken(folder, path.parent.name, path)
+    until = time.monotonic() + _LOOK_SECONDS
+    while path.is_file():
+        if _lock(folder):
+            return Taken(folder, path.parent.name, path) if path.is_file() else None
+        # Somebody who looks for abandoned claims has each of them for a moment.
+        if time.monotonic() > until:
+            return None
+        time.sleep(_WAIT_SECONDS)
     return None
 
 
@@ -273,17 +273,24 @@ def finish(taken: Taken, *, succeeded: bool, beside: Mapping[str, bytes]) -> Pat
         write_whole(folder / f"{name}{ending}", content)
     target = folder / name
     taken.path.rename(target)
+    for changed in (folder, taken.path.parent):
+        _flush(changed)
     return target
+
+
+def _flush(folder: Path) -> None:
+    """Bring a folder's list of files to the disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def end_name(taken: Taken) -> str:
     """Return the name that a file has where it ends: that of its claim, shortened, and its own."""
     moment, _, run_id = taken.claim.name.partition("-")
-    own = taken.path.name
-    while len(own.encode()) > _NAME_BYTES:
-        stem, suffix = taken.path.stem, taken.path.suffix[-_RUN_CHARACTERS:]
-        own = f"{stem[: len(own) - len(suffix) - 10]}{suffix}"
-    return f"{moment}-{run_id[:_RUN_CHARACTERS]}-{own}"
+    return f"{moment}-{run_id[:_RUN_CHARACTERS]}-{short_name(taken.path.name)}"
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -5,6 +5,7 @@ changed, and which cannot be: it alone knows, and nobody can write in between. T
 by one `INSERT … ON CONFLICT` a table, or none.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NAMED_ROWS = 5
-_BROKEN_RULE = "23"
-"""The class of SQL states that say that a row breaks a rule of its table."""
+_BROKEN_RULES = ("22", "23", "54")
+"""The classes of SQL states that say that a row's values, or their lengths, cannot be."""
+
+_SAID = re.compile(r"ERROR:\s*(.*?)\s*(?:(?:DETAIL|HINT|CONTEXT|LINE \d+):|\.? SQLSTATE:|$)")
+"""What Postgres says, without the statement before and the values of rows behind it."""
 
 
 class Load:
@@ -53,16 +57,23 @@ class Load:
             self._ingest(VALUES, schema, _batches(custom, schema, schema))
             self._run(self._statements.index_custom())
 
-    def compare(self) -> Errors:
-        """Lock the table, find out what each row is, and return what is wrong with rows.
+    def lock(self) -> None:
+        """Begin the transaction in which nobody else writes the table.
 
         Raises:
             CatalogUnavailable: the database fails, or somebody else keeps the table locked.
         """
-        statements = self._statements
         if self._shape.backend != "sqlite":
             self._run("BEGIN")
-        self._run(statements.lock())
+        self._run(self._statements.lock())
+
+    def compare(self) -> Errors:
+        """Find out what each row is, and return what is wrong with rows.
+
+        Raises:
+            CatalogUnavailable: the database fails.
+        """
+        statements = self._statements
         self._run(statements.plan())
         if self._shape.custom:
             for sql in statements.plan_custom(self._shape.custom):
@@ -273,8 +284,10 @@ def explained(failures: Sequence[BaseException] = ()) -> Iterator[None]:
         if failures:
             raise failures[0] from None
         text = " ".join(str(error).split())
+        found = _SAID.search(text)
+        text = found[1] if found else text.removeprefix("INTEGRITY: ")
         state = getattr(error, "sqlstate", None) or ""
-        if state.startswith(_BROKEN_RULE) or "constraint failed" in text:
+        if state[:2] in _BROKEN_RULES or "constraint failed" in text:
             raise FileRefused(
                 "The database refuses a row, so none was imported: correct it, and import the file "
                 f"again. It said: {text}"

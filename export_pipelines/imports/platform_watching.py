@@ -15,15 +15,12 @@ from export_pipelines.imports import drop_folder
 from export_pipelines.imports.drop_folder import Taken
 from export_pipelines.imports.origins import Note, Origin, find_note
 from export_pipelines.imports.rules import PlatformRule
-from export_pipelines.imports.watching import BATCH_FILES, MAX_TRIES, SINGLE_FILES, Asked
+from export_pipelines.imports.takeovers import MAX_TRIES, Tried
+from export_pipelines.imports.watching import BATCH_FILES, SINGLE_FILES, Asked
 from export_pipelines.platforms.base import RemoteFile
 
 FILES_AT_ONCE = 1_000
 """Most files of a folder that are looked at, the first by name."""
-
-_FIRST_PAUSE_SECONDS = 30
-_LONGEST_PAUSE_SECONDS = 3_600
-_DOUBLINGS = 7
 
 Outcome = Literal["taken", "cancelled", "failed"]
 """What became of a run before it had its files."""
@@ -168,33 +165,10 @@ def _groups(origins: Sequence[str]) -> Iterator[Sequence[str]]:
         yield origins[first : first + size]
 
 
-@dataclass(frozen=True)
-class Tried:
-    """The runs that were to take over a claim.
-
-    Attributes:
-        runs: how many there were.
-        silent: how many of them did not end because of a platform.
-        ended: when the last one ended, in seconds since 1970.
-    """
-
-    runs: int
-    silent: int
-    ended: float
-
-    @property
-    def next(self) -> float:
-        """When the next one is due, in seconds since 1970."""
-        if not self.runs:
-            return 0
-        doublings = min(self.runs - 1, _DOUBLINGS)
-        return self.ended + min(_FIRST_PAUSE_SECONDS << doublings, _LONGEST_PAUSE_SECONDS)
-
-
 def left_behind(
     reached: Collection[str], busy: Collection[str], tried: Callable[[str], Tried]
-) -> tuple[list[Asked], list[Taken]]:
-    """Return runs for the files that runs have left, and the files that are given up.
+) -> tuple[list[Asked], list[tuple[Taken, str]]]:
+    """Return runs for the files that runs have left, and the files that are given up, with why.
 
     A run leaves its files if it dies, or if their platform fails when they should end there: so
     another one is only wanted when the platform can be used.
@@ -202,20 +176,21 @@ def left_behind(
     Args:
         reached: names of platforms that can be used.
         busy: files that runs are queued or at work for.
-        tried: tells which runs were to take over a claim, by its name.
+        tried: tells which runs had the files of a claim, by its name.
     """
     wanted: list[Asked] = []
-    hopeless: list[Taken] = []
+    hopeless: list[tuple[Taken, str]] = []
     for claim, paths in drop_folder.abandoned():
         files = [Taken(claim, path.parent.name, path) for path in paths]
         for platform, found in _by_platform(files, busy).items():
             if platform not in reached:
                 continue
             runs = tried(claim.name)
-            if runs.silent >= MAX_TRIES:
-                hopeless += [file for file, _ in found]
+            if runs.verdict:
+                hopeless += [(file, runs.verdict) for file, _ in found]
             elif runs.next <= time.time():
-                wanted.append(_asked_again(f"{claim.name}:{platform}:{runs.runs}", found))
+                key = f"{claim.name}:{platform}:{len(runs.runs)}"
+                wanted.append(_asked_again(key, found))
     return wanted, hopeless
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from export_pipelines import settings
 from export_pipelines.errors import ExportPipelinesError, FileRefused
 from export_pipelines.imports.artifacts import Claim, Extract, ImportRequest, Refusal
 from export_pipelines.imports.errors import error_frame
@@ -33,6 +34,18 @@ class Limits:
 
     rows: int | None
     bytes: int | None
+
+
+def require_settings() -> None:
+    """Check the settings that imports go by, before a file is taken.
+
+    Raises:
+        RequestError: one of them is wrong.
+    """
+    settings.max_import_rows()
+    settings.max_import_bytes()
+    settings.currency()
+    settings.time_zone()
 
 
 def read_file(

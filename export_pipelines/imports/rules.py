@@ -22,6 +22,7 @@ Such folders are watched as well. Files end beside them: in `incoming/done` and 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -107,10 +108,16 @@ def read_platform_rules(known: Mapping[str, Any]) -> list[PlatformRule]:
     return rules
 
 
+@lru_cache(maxsize=1)
+def _parsed(content: bytes) -> Any:
+    """Return what YAML says; it is asked again for each of many files."""
+    return yaml.safe_load(content)
+
+
 def _read(key: str) -> list[Any]:
     path = settings.imports_file()
     try:
-        content = yaml.safe_load(path.read_bytes()) if path.exists() else {}
+        content = _parsed(path.read_bytes()) if path.exists() else {}
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror}.") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:

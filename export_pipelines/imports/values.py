@@ -26,6 +26,7 @@ LOCALES: Mapping[str, tuple[str, ...]] = {
 TRUE = ("true", "1", "yes", "y", "t")
 FALSE = ("false", "0", "no", "n", "f")
 
+_SHORTEST_TIME = len("2026-01-31T09:00:00Z")
 _OWN_TIME = "%Y-%m-%dT%H:%M:%S%.fZ"
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)"
@@ -50,6 +51,9 @@ class Times:
         """Return times in UTC milliseconds; null where a text is none."""
         times = texts.str.to_datetime(_OWN_TIME, time_unit="ms", strict=False)
         times = _within_calendar(times.dt.replace_time_zone("UTC"))
+        if (texts.str.len_bytes() < _SHORTEST_TIME).any():
+            # Polars takes 5-1-1T1:1:1Z for a time in the year 5.
+            times = times.set(texts.str.len_bytes() < _SHORTEST_TIME, None)
         if times.null_count() == texts.null_count():
             return times
         doubtful = times.is_null()
@@ -129,8 +133,11 @@ def numbers(texts: pl.Series) -> pl.Series:
     found = texts.cast(pl.Float64, strict=False)
     if found.null_count() != texts.null_count():
         found = texts.str.strip_chars().cast(pl.Float64, strict=False)
-    infinite = ~found.is_finite()
-    return found.set(infinite, None) if infinite.any() else found
+    wrong = ~found.is_finite()
+    if (found == 0).any():
+        # Too small a number to be told from none.
+        wrong |= (found == 0) & texts.str.contains(r"^[^eE]*[1-9]")
+    return found.set(wrong, None) if wrong.any() else found
 
 
 def _integers(texts: pl.Series) -> pl.Series:

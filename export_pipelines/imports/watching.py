@@ -4,7 +4,8 @@ Nothing here takes a file: a run does. So it does no harm to ask twice.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
@@ -12,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from export_pipelines.imports import drop_folder
+from export_pipelines.imports.file_names import plain_name
 from export_pipelines.imports.origins import find_note
 from export_pipelines.imports.rules import rule_for
-
-MAX_TRIES = 3
-"""How many runs may end without a word about a file before it is given up."""
+from export_pipelines.imports.takeovers import MAX_TRIES, Tried
 
 SINGLE_FILES = 20
 """Up to this many files that are ready together get a run each."""
@@ -33,17 +33,17 @@ class Memory:
 
     Attributes:
         seen: size, times and number of each waiting file at the last look, by its place.
-        asked: the same of files that runs were asked for, and how often.
+        asked: the same of files that runs were asked for, how often, and the last one's key.
     """
 
     seen: dict[str, _Stamp] = field(default_factory=dict)
-    asked: dict[str, tuple[_Stamp, int]] = field(default_factory=dict)
+    asked: dict[str, tuple[_Stamp, int, str]] = field(default_factory=dict)
 
     @classmethod
     def from_text(cls, text: str | None) -> "Memory":
         """Return what `to_text` made; nothing is known at first."""
         found = json.loads(text or "{}")
-        asked = {place: (stamp, tries) for place, (stamp, tries) in found.get("asked", {}).items()}
+        asked = {place: tuple(each) for place, each in found.get("asked", {}).items()}
         return cls(found.get("seen", {}), asked)
 
     def to_text(self) -> str:
@@ -74,7 +74,7 @@ class Asked:
         """What the run is about, in a few words."""
         if len(self.files) > 1:
             return f"{len(self.files)} files"
-        return drop_folder.plain_name(Path(self.files[0]).name)
+        return plain_name(Path(self.files[0]).name)
 
 
 class Look:
@@ -126,15 +126,15 @@ class Look:
             return None
         place = _place(path)
         self.memory.seen[place] = stamp
-        asked, tries = self._before.asked.get(place, (stamp, 0))
+        asked, tries, key = self._before.asked.get(place, (stamp, 0, ""))
         if asked != stamp:
             tries = 0
         elif tries:
-            self.memory.asked[place] = (stamp, tries)
+            self.memory.asked[place] = (stamp, tries, key)
         if str(path) in busy or self._before.seen.get(place) != stamp:
             return None
-        said = drop_folder.plain_name(place)
-        if tries and _key([(path, tries - 1)]) in given_up:
+        said = plain_name(place)
+        if tries and key in given_up:
             self.notes.append(f"{said} was cancelled: move it away and in again to import it.")
             return None
         if tries >= MAX_TRIES:
@@ -146,8 +146,13 @@ class Look:
         name, options = json.loads(group)
         key = _key(files)
         for path, tries in files:
-            self.memory.asked[_place(path)] = (self.memory.seen[_place(path)], tries + 1)
+            self.memory.asked[_place(path)] = (self.memory.seen[_place(path)], tries + 1, key)
         return Asked(key, name, tuple(str(path) for path, _ in files), options)
+
+    def forget(self, asked: Asked) -> None:
+        """Take back that a run was asked for, where none can be made."""
+        for file in asked.files:
+            self.memory.asked.pop(_place(Path(file)), None)
 
 
 def _chunks(files: Iterable[tuple[Path, int]], size: int) -> Iterator[Sequence[tuple[Path, int]]]:
@@ -180,14 +185,14 @@ def _stamp_or_none(path: Path) -> _Stamp | None:
 
 
 def left_behind(
-    tries: Mapping[str, int], busy: Collection[str], options: Mapping[str, Any]
-) -> tuple[list[Asked], list[drop_folder.Taken]]:
-    """Return runs for the files that dead runs have left, and the files that are given up.
+    tried: Callable[[str], Tried], busy: Collection[str], options: Mapping[str, Any]
+) -> tuple[list[Asked], list[tuple[drop_folder.Taken, str]]]:
+    """Return runs for the files that runs have left, and the files that are given up, with why.
 
     Those that come from platforms have to wait until these answer; they are not meant here.
 
     Args:
-        tries: how many runs were to take over each claim, by its name.
+        tried: tells which runs had the files of a claim, by its name.
         busy: files that runs are queued or at work for.
         options: the options that imports have.
 
@@ -195,21 +200,26 @@ def left_behind(
         RequestError: `imports.yaml` is wrong.
     """
     wanted: list[Asked] = []
-    hopeless: list[drop_folder.Taken] = []
-    for claim, found_files in drop_folder.abandoned():
-        taken = [drop_folder.Taken(claim, path.parent.name, path) for path in found_files]
-        files = [file.path for file in taken if str(file.path) not in busy and not find_note(file)]
-        times = tries.get(claim.name, 0)
-        if times >= MAX_TRIES:
-            hopeless += [drop_folder.Taken(claim, path.parent.name, path) for path in files]
-            continue
-        groups: dict[str, list[Path]] = {}
-        for path in files:
-            name, found = rule_for(path.parent.name, path.name, options)
-            group = json.dumps([name, found], sort_keys=True, default=str)
-            groups.setdefault(group, []).append(path)
-        for number, (group, paths) in enumerate(groups.items()):
-            name, found = json.loads(group)
-            key = f"{claim.name}:{times}:{number}"
-            wanted.append(Asked(key, name, tuple(map(str, paths)), found, claim.name))
+    hopeless: list[tuple[drop_folder.Taken, str]] = []
+    for claim, paths in drop_folder.abandoned():
+        taken = [drop_folder.Taken(claim, path.parent.name, path) for path in paths]
+        files = [file for file in taken if str(file.path) not in busy and not find_note(file)]
+        runs = tried(claim.name)
+        if runs.verdict:
+            hopeless += [(file, runs.verdict) for file in files]
+        elif runs.next <= time.time():
+            wanted += _asked_again(claim, files, len(runs.runs), options)
     return wanted, hopeless
+
+
+def _asked_again(
+    claim: Path, files: Sequence[drop_folder.Taken], times: int, options: Mapping[str, Any]
+) -> Iterator[Asked]:
+    groups: dict[str, list[str]] = {}
+    for file in files:
+        name, found = rule_for(file.resource_type, file.path.name, options)
+        group = json.dumps([name, found], sort_keys=True, default=str)
+        groups.setdefault(group, []).append(str(file.path))
+    for number, (group, paths) in enumerate(groups.items()):
+        name, found = json.loads(group)
+        yield Asked(f"{claim.name}:{times}:{number}", name, tuple(paths), found, claim.name)

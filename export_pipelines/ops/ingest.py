@@ -21,6 +21,7 @@ from export_pipelines.artifacts import ExtensionField
 from export_pipelines.catalog.entities import EXTENDED, entity
 from export_pipelines.catalog.extensions import read_extension_fields
 from export_pipelines.config import import_request
+from export_pipelines.errors import FileRefused, one_of
 from export_pipelines.imports import drop_folder
 from export_pipelines.imports.applying import apply_file
 from export_pipelines.imports.artifacts import Claim, Extract, ImportRequest, Loaded, Validated
@@ -31,7 +32,8 @@ from export_pipelines.imports.claiming import (
     report_file,
     require_claim,
 )
-from export_pipelines.imports.reading import Limits, read_file
+from export_pipelines.imports.file_names import plain_name
+from export_pipelines.imports.reading import Limits, read_file, require_settings
 from export_pipelines.imports.report import row_errors
 from export_pipelines.imports.validation import shop_defaults
 from export_pipelines.ops.reporting import (
@@ -45,6 +47,7 @@ from export_pipelines.ops.reporting import (
 from export_pipelines.resources import Catalog, Staging
 
 _PREVIEWED_ERRORS = 50
+_NAMED_FILES = 3
 
 
 class ClaimConfig(dg.Config):
@@ -60,25 +63,35 @@ def claim(context: dg.OpExecutionContext, config: ClaimConfig) -> Iterator[dg.Dy
     with explained(context, kind="import"):
         drop_folder.begin_work(context.run_id)
         request = import_request(config.resource_type, config.request)
+        require_settings()
         moment = datetime.now(timezone.utc)
         numbered = list(enumerate(request.files, start=1))
         found = [
             (number, file, claim_file(request, file, context.run_id, number, moment))
             for number, file in numbered
         ]
+        if not any(taken for *_, taken in found) and _is_asked_for(context):
+            names = one_of([plain_name(file) for file in request.files[:_NAMED_FILES]])
+            raise FileRefused(f"There is no file {names} to take: another run may have it.")
     for number, file, taken in found:
         if taken is None:
             context.log.info(f"{file} is gone: another run has taken it.")
             continue
-        context.log.info(f"Importing {drop_folder.plain_name(taken.name)}.")
+        context.log.info(f"Importing {plain_name(taken.name)}.")
         yield dg.DynamicOutput(taken, f"file_{number}")
+
+
+def _is_asked_for(context: dg.OpExecutionContext) -> bool:
+    """Return whether a person or a program named the files, not a sensor."""
+    run = context.instance.get_run_by_id(context.run_id)
+    return run is None or "import/source" not in run.tags
 
 
 @dg.op
 def read(context: dg.OpExecutionContext, claim: Claim, staging: Staging) -> Extract:
     """Reads a file: its kind, encoding and delimiter from its content, its rows as texts."""
     began = time.monotonic()
-    with explained(context, kind="import", about=drop_folder.plain_name(claim.name)):
+    with explained(context, kind="import", about=plain_name(claim.name)):
         limits = Limits(settings.max_import_rows(), settings.max_import_bytes())
         report = progress(context, "read", limits.rows or 1_000_000, "import")
         require_claim(claim, context.run_id)
@@ -96,7 +109,7 @@ def validate(
     """Checks every row by itself: types, required fields, choices, lengths, amounts."""
     began = time.monotonic()
     report = progress(context, "validate", extract.rows, "import")
-    with explained(context, kind="import", about=drop_folder.plain_name(extract.claim.name)):
+    with explained(context, kind="import", about=plain_name(extract.claim.name)):
         require_claim(extract.claim, context.run_id)
         validated = check_file(
             extract,
@@ -119,7 +132,7 @@ def load(
     began = time.monotonic()
     extract = validated.extract
     progress(context, "load", 1, "import")
-    with explained(context, kind="import", about=drop_folder.plain_name(extract.claim.name)):
+    with explained(context, kind="import", about=plain_name(extract.claim.name)):
         require_claim(extract.claim, context.run_id)
         loaded = apply_file(
             catalog.url,
@@ -138,7 +151,7 @@ def load(
 @dg.op
 def report(context: dg.OpExecutionContext, loaded: Loaded, staging: Staging) -> dict[str, Any]:
     """Writes the report and the failed rows, and moves a dropped file to done or failed."""
-    name = drop_folder.plain_name(loaded.claim.name)
+    name = plain_name(loaded.claim.name)
     with explained(context, kind="import", about=name):
         require_claim(loaded.claim, context.run_id)
         reported = report_file(loaded, context.run_id, now())
@@ -199,7 +212,9 @@ def _add_counts(context: dg.OpExecutionContext, counts: dict[str, int]) -> None:
     """Add a file's counts to those of the run's files before it."""
     run = context.instance.get_run_by_id(context.run_id)
     tags = run.tags if run else {}
-    sums = {f"import/{name}": int(tags.get(f"import/{name}", 0)) + n for name, n in counts.items()}
+    sums = {
+        f"import/{name}": int(tags.get(f"import/{name}") or 0) + n for name, n in counts.items()
+    }
     publish_tags(context, {name: str(total) for name, total in sums.items()})
 
 

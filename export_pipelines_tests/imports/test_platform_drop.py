@@ -10,8 +10,10 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
+from export_pipelines import settings
+from export_pipelines.catalog.database import create_schema
 from export_pipelines.errors import FileRefused, PlatformError, PlatformUnavailable, RequestError
-from export_pipelines.imports import claiming, drop_folder, platform_drop
+from export_pipelines.imports import claiming, drop_folder, platform_drop, takeovers
 from export_pipelines.imports.applying import apply_file
 from export_pipelines.imports.artifacts import ImportRequest, Loaded
 from export_pipelines.imports.origins import Origin, add_note, origins
@@ -214,6 +216,8 @@ def test_a_platform_that_is_away_at_the_end_is_waited_for(
     assert applied() == 1
     watched.name()
     assert watched.names("incoming") == ["stock.csv"]
+    assert watched.wanted() == []
+    monkeypatch.setattr(takeovers, "_FIRST_PAUSE_SECONDS", 0)
     [again] = watched.wanted()
     assert watched.run(again).status is dg.DagsterRunStatus.SUCCESS
     assert_ended_once(watched)
@@ -262,7 +266,8 @@ def test_a_file_that_is_given_up_ends_in_failed_on_its_platform(watched: Watched
     watched.drop("stock.csv", GOOD)
     taken = platform_drop.take(origin(watched), ImportRequest(RESOURCE_TYPE), CLAIM)
     assert taken
-    claiming.give_up(taken, "2026-01-31T09:00:00Z")
+    create_schema(settings.database_url())
+    claiming.give_up(taken, "Nobody wants it.", "2026-01-31T09:00:00Z")
     assert ends(watched, "failed") == ["stock.csv", "stock.csv.report.json"]
     assert watched.names("incoming") == []
     assert drop_folder.claims() == []

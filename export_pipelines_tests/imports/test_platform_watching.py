@@ -1,5 +1,6 @@
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,12 +14,12 @@ from export_pipelines.imports.platform_watching import (
     Outcome,
     PlatformLook,
     Seen,
-    Tried,
     left_behind,
     memory_from_text,
     memory_text,
 )
 from export_pipelines.imports.rules import PlatformRule
+from export_pipelines.imports.takeovers import Ended, Tried
 from export_pipelines.platforms.base import RemoteFile
 
 RULE = PlatformRule("partner", "incoming", "products", {})
@@ -111,17 +112,6 @@ def test_many_files_share_runs(count: int, sizes: list[int]) -> None:
     assert len({each.key for each in asked}) == len(asked)
 
 
-@given(runs=st.integers(1, 10_000), ended=st.floats(0, 2**32))
-def test_pauses_grow_to_an_hour(runs: int, ended: float) -> None:
-    first, second = (Tried(number, 0, ended).next for number in (runs, runs + 1))
-    assert ended + 30 <= first <= second <= ended + 3_600
-
-
-def test_pauses_double() -> None:
-    nexts = [Tried(runs, 0, 100.0).next for runs in range(10)]
-    assert nexts == [0, 130, 160, 220, 340, 580, 1_060, 2_020, 3_700, 3_700]
-
-
 @pytest.fixture
 def left() -> Taken:
     """Leave a file in its claim."""
@@ -133,8 +123,8 @@ def left() -> Taken:
 
 
 def test_a_file_that_is_left_waits_for_its_platform(left: Taken) -> None:
-    assert left_behind([], [], lambda claim: Tried(0, 0, 0)) == ([], [])
-    [asked], hopeless = left_behind(["partner"], [], lambda claim: Tried(0, 0, 0))
+    assert left_behind([], [], lambda claim: Tried()) == ([], [])
+    [asked], hopeless = left_behind(["partner"], [], lambda claim: Tried())
     assert asked.files == (str(left.path),)
     assert asked.options == {"on_error": "skip"}
     assert asked.claim == left.claim.name
@@ -144,24 +134,28 @@ def test_a_file_that_is_left_waits_for_its_platform(left: Taken) -> None:
 @pytest.mark.parametrize("place", ["path", "origin"])
 def test_a_file_that_is_left_waits_for_its_run(left: Taken, place: str) -> None:
     busy = [str(left.path) if place == "path" else str(ORIGIN)]
-    assert left_behind(["partner"], busy, lambda claim: Tried(0, 0, 0)) == ([], [])
+    assert left_behind(["partner"], busy, lambda claim: Tried()) == ([], [])
 
 
 def test_a_file_that_is_left_is_tried_with_pauses(left: Taken) -> None:
     now = time.time()
-    assert left_behind(["partner"], [], lambda claim: Tried(1, 0, now)) == ([], [])
-    [asked], _ = left_behind(["partner"], [], lambda claim: Tried(1, 0, now - 31))
+    away = Ended(now, "platform_unavailable")
+    assert left_behind(["partner"], [], lambda claim: Tried([away])) == ([], [])
+    earlier = Tried([replace(away, at=now - 31)])
+    [asked], _ = left_behind(["partner"], [], lambda claim: earlier)
     assert asked.key == f"{left.claim.name}:partner:1"
 
 
 def test_only_what_no_platform_explains_is_given_up(left: Taken) -> None:
-    [_], hopeless = left_behind(["partner"], [], lambda claim: Tried(50, 2, 0))
+    away = [Ended(0, "platform_unavailable")] * 50
+    [_], hopeless = left_behind(["partner"], [], lambda claim: Tried([*away, *[Ended(1)] * 3]))
     assert hopeless == []
-    assert left_behind(["partner"], [], lambda claim: Tried(50, 3, 0)) == ([], [left])
+    silent = Tried([*away, *[Ended(1)] * 4])
+    assert left_behind(["partner"], [], lambda claim: silent) == ([], [(left, silent.verdict)])
 
 
 def test_dropped_files_are_not_meant(left: Taken) -> None:
     other = Taken(left.claim, "products", left.path.with_name("dropped.csv"))
     drop_folder.write_whole(other.path, b"dropped in the local folder")
-    [asked], _ = left_behind(["partner"], [], lambda claim: Tried(0, 0, 0))
+    [asked], _ = left_behind(["partner"], [], lambda claim: Tried())
     assert asked.files == (str(left.path),)
