@@ -21,7 +21,7 @@ from export_pipelines.imports.platform_watching import (
 from export_pipelines.imports.rules import PlatformRule, read_platform_rules
 from export_pipelines.imports.watching import Asked
 from export_pipelines.jobs import import_jobs
-from export_pipelines.sensors import CLAIM_TAG, busy_files, given_up, is_possible, runs_over
+from export_pipelines.sensors import busy_files, given_up, is_possible, run_request, runs_over
 
 SECONDS = 30
 
@@ -94,19 +94,8 @@ def _answer(
         return dg.SensorResult(skip_reason=" ".join(notes) or "No file is ready.", cursor=cursor)
     for note in notes:
         context.log.warning(note)
-    return dg.SensorResult(run_requests=[_request(each) for each in asked], cursor=cursor)
-
-
-def _request(asked: Asked) -> dg.RunRequest:
-    tags = {"import/file": asked.label, "import/source": "platform"}
-    if asked.claim:
-        tags[CLAIM_TAG] = asked.claim
-    return dg.RunRequest(
-        run_key=asked.key,
-        job_name=f"import_{asked.resource_type}",
-        run_config={"files": list(asked.files), **asked.options},
-        tags=tags,
-    )
+    requests = [run_request(each, "platform") for each in asked]
+    return dg.SensorResult(run_requests=requests, cursor=cursor)
 
 
 def _outcome(instance: dg.DagsterInstance, key: str) -> Outcome:

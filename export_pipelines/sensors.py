@@ -20,6 +20,7 @@ from export_pipelines.jobs import import_jobs
 from export_pipelines.ops.reporting import now
 
 CLAIM_TAG = "import/claim"
+SOURCE_TAG = "import/source"
 SECONDS = 5
 
 _QUEUE = {"import/queue": "imports"}
@@ -62,7 +63,7 @@ def import_drop_folder(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     requests = []
     for each in asked:
         if is_possible(each, look.notes):
-            requests.append(_request(each))
+            requests.append(run_request(each, "drop folder"))
         else:
             look.forget(each)
     if not requests:
@@ -77,8 +78,9 @@ def _said(context: dg.SensorEvaluationContext, notes: list[str], memory: Memory)
     return dg.SensorResult(skip_reason=reason, cursor=memory.to_text())
 
 
-def _request(asked: Asked) -> dg.RunRequest:
-    tags = {"import/file": asked.label, "import/source": "drop folder"}
+def run_request(asked: Asked, source: str) -> dg.RunRequest:
+    """Return what asks for a run of a job; `source` is the kind of place that files come from."""
+    tags = {"import/file": asked.label, SOURCE_TAG: source}
     if asked.claim:
         tags[CLAIM_TAG] = asked.claim
     return dg.RunRequest(

@@ -169,6 +169,28 @@ def test_a_run_does_not_inherit_an_error(instance: dg.DagsterInstance) -> None:
     assert (run.tags["export/error"], run.tags["export/error_code"]) == ("", "")
 
 
+def test_an_import_does_not_inherit_an_outcome(instance: dg.DagsterInstance) -> None:
+    run = record_run(instance, "import_products")
+    inherited = {
+        "import/error": "x",
+        "import/error_code": "y",
+        "import/rows": "7",
+        "import/file": "f",
+    }
+    instance.add_run_tags(run.run_id, inherited)
+    again = instance.get_run_by_id(run.run_id)
+    assert again
+    submit(instance, again)
+    queued = instance.get_run_by_id(run.run_id)
+    assert queued
+    assert {name: queued.tags[name] for name in inherited} == {
+        "import/error": "",
+        "import/error_code": "",
+        "import/rows": "",
+        "import/file": "f",
+    }
+
+
 def test_the_projects_settings_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     with open_instance() as instance:

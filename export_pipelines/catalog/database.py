@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote, unquote, urlencode
 
 from sqlalchemy import URL, Connection, Engine, Index, Table, create_engine, event, make_url
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
 
     Rows: TypeAlias = pa.Table | pa.RecordBatch | Iterable[pa.Table | pa.RecordBatch]
+
+_ConnectionT = TypeVar("_ConnectionT", bound=ReadingConnection)
 
 _BUSY_TIMEOUT_MS = 30_000
 _SQLITE_READING = (f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}", "PRAGMA query_only = ON")
@@ -115,19 +117,9 @@ def adbc_connect(url: str) -> Iterator[ReadingConnection]:
     Raises:
         CatalogUnavailable: the file does not exist or the server does not answer.
     """
-    parsed = _parse(url)
-    sqlite = parsed.get_backend_name() == "sqlite"
-    driver, uri = _adbc_driver(parsed)
-    with _opening(parsed), ExitStack() as opened:
-        connection = ReadingConnection(import_module(driver).connect(uri))
-        opened.callback(connection.close)
-        for statement in _SQLITE_READING if sqlite else _POSTGRES_READING:
-            connection.execute(statement)
-        opened.pop_all()
-    try:
+    first = {"sqlite": _SQLITE_READING, "postgresql": _POSTGRES_READING}
+    with _adbc(url, ReadingConnection, first[backend_of(url)]) as connection:
         yield connection
-    finally:
-        connection.close()
 
 
 @contextmanager
@@ -140,13 +132,21 @@ def adbc_write(url: str) -> Iterator[WritingConnection]:
     Raises:
         CatalogUnavailable: the file does not exist or the server does not answer.
     """
+    first = {"sqlite": _SQLITE_WRITING, "postgresql": _POSTGRES_WRITING}
+    with _adbc(url, WritingConnection, first[backend_of(url)]) as connection:
+        yield connection
+
+
+@contextmanager
+def _adbc(
+    url: str, kind: type[_ConnectionT], statements: tuple[str, ...]
+) -> Iterator[_ConnectionT]:
     parsed = _parse(url)
-    sqlite = parsed.get_backend_name() == "sqlite"
     driver, uri = _adbc_driver(parsed)
     with _opening(parsed), ExitStack() as opened:
-        connection = WritingConnection(import_module(driver).connect(uri))
+        connection = kind(import_module(driver).connect(uri))
         opened.callback(connection.close)
-        for statement in _SQLITE_WRITING if sqlite else _POSTGRES_WRITING:
+        for statement in statements:
             connection.execute(statement)
         opened.pop_all()
     try:

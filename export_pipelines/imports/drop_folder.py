@@ -71,13 +71,18 @@ def make_folders(resource_types: Iterable[str]) -> None:
 
 
 def is_waiting(path: Path) -> bool:
-    """Return whether a path is one of a file in `incoming`."""
-    return path.is_relative_to(root() / INCOMING)
+    """Return whether a path is one of a file in a folder of `incoming`."""
+    return path.parent.parent == root() / INCOMING
 
 
 def is_taken(path: Path) -> bool:
-    """Return whether a path is one of a file in `processing`."""
-    return path.is_relative_to(root() / PROCESSING)
+    """Return whether a path is one of a file in a claim."""
+    return path.parent.parent.parent == root() / PROCESSING
+
+
+def astray() -> list[Path]:
+    """Return the files in `incoming` that are in no folder of it, which nobody will take."""
+    return sorted(path for path in (root() / INCOMING).glob("*") if _is_whole(path))
 
 
 def waiting() -> Iterator[Path]:

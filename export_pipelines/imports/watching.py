@@ -110,6 +110,9 @@ class Look:
             name, options = rule_for(path.parent.name, path.name, self._options)
             group = json.dumps([name, options], sort_keys=True, default=str)
             found.setdefault(group, []).append((path, tries))
+        for path in drop_folder.astray():
+            name = plain_name(path.name)
+            self.notes.append(f"{name} lies beside the folders of incoming: move it into one.")
         together = sum(map(len, found.values()))
         size = 1 if together <= SINGLE_FILES else BATCH_FILES
         return [
