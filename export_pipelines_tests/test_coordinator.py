@@ -199,8 +199,11 @@ def test_the_projects_settings_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
         queue = instance.get_concurrency_config().run_queue_config
     assert queue
     assert queue.max_concurrent_runs == 10
+    each = {"applyLimitPerUniqueValue": True}
     assert queue.tag_concurrency_limits == [
-        {"key": "export/resource_type", "value": "products", "limit": 1}
+        {"key": "export/resource_type", "value": "products", "limit": 1},
+        {"key": "import/resource_type", "value": each, "limit": 1},
+        {"key": "import/queue", "value": "imports", "limit": 3},
     ]
 
 

@@ -19,7 +19,6 @@ from export_pipelines_tests.importer import Importer
 
 FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "csv": ("csv", {}),
-    "csv, semicolons": ("csv", {"delimiter": ";", "utf8_bom": False, "compression": "gzip"}),
     "json": ("json", {}),
     "json lines": ("json", {"json_lines": True, "compression": "gzip"}),
     "excel": ("excel", {}),
@@ -81,7 +80,7 @@ def test_any_catalogue_comes_back(
     monkeypatch.setenv("EXPORT_PIPELINES_HOME", str(folder))
 
     # An example is twenty runs: to look for the smallest that fails would take minutes.
-    @settings(max_examples=5, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(max_examples=4, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(catalogues())
     def comes_back(made: Catalogue) -> None:
         source, target = round_trip.databases(folder)

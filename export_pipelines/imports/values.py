@@ -180,6 +180,8 @@ def _lists(texts: pl.Series) -> pl.Series:
 
 def _list(text: str) -> str | None:
     """Return a list as JSON without blanks, perhaps of what stands between commas."""
+    if text.lstrip().startswith("{"):
+        return None
     if not text.lstrip().startswith("["):
         pieces = [piece.strip() for piece in text.split(",")]
         return compact_json([piece for piece in pieces if piece])

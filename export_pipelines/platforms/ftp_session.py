@@ -207,7 +207,8 @@ class FtpSession:
     def _files_here(self) -> dict[str, int]:
         if self.lists_hidden:
             return dict(_read_mlsd(self._lines("MLSD")))
-        sizes = ((name, self.size(name)) for name in self._lines("NLST"))
+        # vsftpd takes a name that is ~ for the home folder.
+        sizes = ((name, self.size(f"./{name}")) for name in self._lines("NLST"))
         return {name: size for name, size in sizes if size is not None}
 
     def _lines(self, command: str) -> list[str]:

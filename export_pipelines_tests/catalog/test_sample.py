@@ -16,7 +16,8 @@ from export_pipelines.catalog.sample.columns import ean8, ean13
 from export_pipelines.catalog.sample.pattern import Pattern
 from export_pipelines.errors import RequestError
 
-TABLES = list(Base.metadata.tables.values())
+TABLES = [table for name, table in Base.metadata.tables.items() if name != "import_receipts"]
+"""What a shop is made of; receipts are what imports leave."""
 
 
 def rows(url: str, table: Table) -> Sequence[Mapping[str, Any]]:
@@ -32,7 +33,7 @@ def column(url: str, name: str) -> list[Any]:
 
 def test_the_generator_knows_every_table() -> None:
     names = {make.__name__ for make in shop.TABLES}
-    assert names == set(Base.metadata.tables) == set(table_sizes(10, 0))
+    assert names == {table.name for table in TABLES} == set(table_sizes(10, 0))
 
 
 @pytest.mark.parametrize("table", TABLES, ids=str)

@@ -351,3 +351,8 @@ def test_slugs_are_short_and_plain(names: list[str], longest: int) -> None:
         assert len(slug) <= longest
         assert set(slug) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-")
         assert slug == slug.strip("-.")
+
+
+def test_an_object_is_no_list() -> None:
+    found = parse(pl.Series(['{"a": 1}', "a, b"]), FieldType.LIST, Times("UTC"))
+    assert found.to_list() == [None, '["a","b"]']
