@@ -19,8 +19,8 @@ from export_pipelines.errors import CatalogUnavailable, ExportPipelinesError, Fi
 from export_pipelines.imports.artifacts import Counts, Errors, Loaded, Refusal, RowSpool, Validated
 from export_pipelines.imports.errors import error_frame
 from export_pipelines.imports.loading import Load, explained
+from export_pipelines.imports.shape import Shape, sql_text
 from export_pipelines.imports.spooling import SpoolWriter, joined, read_spool
-from export_pipelines.imports.statements import Shape, sql_text
 
 _RECEIPT_DAYS = 30
 _RECEIPTS = Base.metadata.tables[ImportReceipt.__tablename__]

@@ -17,7 +17,9 @@ from export_pipelines.catalog.adbc import WritingConnection
 from export_pipelines.catalog.arrow import insert_schema, sqlite_schema
 from export_pipelines.errors import CatalogUnavailable, FileRefused, one_of, shown
 from export_pipelines.imports.artifacts import Counts, Errors
-from export_pipelines.imports.statements import FAILED, ROWS, VALUES, Shape, Statements
+from export_pipelines.imports.custom_statements import VALUES
+from export_pipelines.imports.shape import Shape
+from export_pipelines.imports.statements import FAILED, ROWS, Statements
 from export_pipelines.imports.validation import ABSENT_COLUMN
 from export_pipelines.readers.base import ROW
 
@@ -55,7 +57,7 @@ class Load:
         if self._shape.custom:
             schema = _value_schema()
             self._ingest(VALUES, schema, _batches(custom, schema, schema))
-            self._run(self._statements.index_custom())
+            self._run(self._statements.custom.index())
 
     def lock(self) -> None:
         """Begin the transaction in which nobody else writes the table.
@@ -76,7 +78,7 @@ class Load:
         statements = self._statements
         self._run(statements.plan())
         if self._shape.custom:
-            for sql in statements.plan_custom(self._shape.custom):
+            for sql in statements.custom.plan():
                 self._run(sql)
         counts = self.counts()
         errors = [*self._repeated_keys()]
@@ -126,7 +128,7 @@ class Load:
         """
         self._run(self._statements.write())
         if self._shape.custom:
-            for sql in self._statements.write_custom(self._shape.custom):
+            for sql in self._statements.custom.write():
                 self._run(sql)
 
     def commit(self) -> None:

@@ -1,12 +1,11 @@
 """The SQL of an import: which rows are new or changed, which cannot be, and how all are written.
 
-Rows wait in the temporary table `import_rows`, values of custom fields in `import_values`;
-`import_plan` has the rows again, each with the key of the row that it is about, if there is one,
-and whether it changes that. Everything below is about these three and the catalogue's own tables.
+Rows wait in the temporary table `import_rows`; `import_plan` has them again, each with the key of
+the row that it is about, if there is one, and whether it changes that. Everything below is about
+these two and the catalogue's own tables.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,16 +15,13 @@ from sqlalchemy import (
     ClauseElement,
     Column,
     ColumnElement,
-    Dialect,
     FromClause,
     MetaData,
-    Select,
     Table,
     Text,
     and_,
     case,
     cast,
-    delete,
     exists,
     false,
     func,
@@ -33,76 +29,19 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    tuple_,
-    update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from export_pipelines.catalog.entities import Entity
-from export_pipelines.catalog.models import Base
-from export_pipelines.catalog.models.pim import ProductExtensionValue
 from export_pipelines.catalog.models.types import Json
+from export_pipelines.imports.custom_statements import CustomStatements
 from export_pipelines.imports.headers import upsert_keys
+from export_pipelines.imports.shape import Shape, insert_into, same, sql_text
 
 ROWS = "import_rows"
-VALUES = "import_values"
 PLAN = "import_plan"
 FAILED = "import_failed"
 
 
-class _PostgresDialect(PGDialect):
-    _backslash_escapes = False  # as servers have it: standard_conforming_strings is on
-    supports_statement_cache = False
-
-
-_DIALECTS: dict[str, Dialect] = {
-    "sqlite": sqlite.dialect(paramstyle="named"),
-    "postgresql": _PostgresDialect(paramstyle="named"),  # type: ignore[no-untyped-call]
-}
 _OWN = ("id", "created_at", "updated_at")
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What is known of the rows of a file before they are compared with the catalogue.
-
-    Attributes:
-        entity: what they are.
-        backend: `sqlite` or `postgresql`.
-        columns: the columns that they have.
-        given_id: whether the file has ids; otherwise each row has a new one.
-        absent: columns that some rows say nothing about.
-        create_only: columns that only new rows get.
-        made: columns that were made for rows that do not have them, in case they are new.
-        defaults: what new rows get in columns that they say nothing about.
-        custom: the ids of the custom fields that the file has.
-        now: the time of the import.
-        currency: what amounts were read in where a row does not say; empty without amounts.
-    """
-
-    entity: Entity
-    backend: str
-    columns: tuple[str, ...]
-    given_id: bool
-    absent: frozenset[str]
-    create_only: frozenset[str]
-    made: frozenset[str]
-    defaults: Mapping[str, Any]
-    custom: tuple[str, ...]
-    now: Any
-    currency: str = ""
-
-
-def sql_text(statement: ClauseElement, backend: str) -> str:
-    """Return a statement's text in the dialect of a database, with its constants."""
-    compiled = statement.compile(dialect=_DIALECTS[backend], compile_kwargs={"literal_binds": True})
-    return str(compiled)
-
-
-def _insert(backend: str, table: Table) -> Any:
-    """Return the INSERT of a dialect, which knows ON CONFLICT."""
-    return sqlite.insert(table) if backend == "sqlite" else postgresql.insert(table)
 
 
 class Statements:
@@ -112,18 +51,11 @@ class Statements:
         """Describe the temporary tables of rows of this shape."""
         self._shape = shape
         self._table = shape.entity.table
-        self._stored_values = Base.metadata.tables[ProductExtensionValue.__tablename__]
         self._rows = self._temporary(ROWS)
         self._plan = self._temporary(
             PLAN, Column("matched", self._table.c.id.type), Column("changed", Boolean())
         )
-        self._values = Table(
-            VALUES,
-            MetaData(),
-            Column("row_number", BigInteger()),
-            Column("field_id", Text()),
-            Column("value", Text()),
-        )
+        self.custom = CustomStatements(shape, self._plan)
 
     @property
     def usable_keys(self) -> tuple[tuple[str, ...], ...]:
@@ -150,49 +82,9 @@ class Statements:
             for name in compared
         ]
         changed = case((table.c.id.is_(None), false()), else_=or_(false(), *differences))
-        joined = rows.outerjoin(table, self._same(table.c.id, self._found()))
+        joined = rows.outerjoin(table, self._is_same(table.c.id, self._found()))
         statement = select(*rows.c, table.c.id.label("matched"), changed.label("changed"))
         return f"CREATE TEMPORARY TABLE {PLAN} AS {self.sql(statement.select_from(joined))}"
-
-    def index_custom(self) -> str:
-        """Return what makes values of custom fields quick to find."""
-        return f"CREATE INDEX {VALUES}_rows ON {VALUES} (row_number, field_id)"
-
-    def plan_custom(self, field_ids: Sequence[str]) -> tuple[str, str]:
-        """Return what marks rows as changed that set values of custom fields, or take some away.
-
-        Args:
-            field_ids: the custom fields that the file has.
-        """
-        stored, values, plan = self._stored_values, self._values, self._plan
-        other = plan.alias()
-        same_field = self._same(stored.c.field_id, values.c.field_id)
-        setting = (
-            select(values.c.row_number)
-            .join(other, other.c.row_number == values.c.row_number)
-            .outerjoin(stored, and_(self._same(stored.c.product_id, other.c.matched), same_field))
-            .where(values.c.value.is_not(None), stored.c.value.is_distinct_from(values.c.value))
-        )
-        taking = self._taken_away(select(other.c.row_number), other, field_ids)
-        marked = update(plan).values(changed=true())
-        known = plan.c.matched.is_not(None)
-        return (
-            self.sql(marked.where(known, plan.c.row_number.in_(setting))),
-            self.sql(marked.where(known, plan.c.row_number.in_(taking))),
-        )
-
-    def _taken_away(
-        self, chosen: "Select[Any]", plan: Any, field_ids: Sequence[str]
-    ) -> "Select[Any]":
-        """Choose of the stored values that rows do not have any more."""
-        stored, values = self._stored_values, self._values
-        there = exists().where(
-            values.c.row_number == plan.c.row_number,
-            self._same(stored.c.field_id, values.c.field_id),
-        )
-        return chosen.join(stored, self._same(stored.c.product_id, plan.c.matched)).where(
-            stored.c.field_id.in_(field_ids), stored.c.value.is_not(None), ~there
-        )
 
     def counts(self) -> str:
         """Return what counts the rows, and of these the new and the changed ones."""
@@ -226,11 +118,11 @@ class Statements:
     def taken(self, key: Sequence[str]) -> str:
         """Return what finds the rows whose key another row of the catalogue has."""
         plan, table = self._plan, self._table
-        same = and_(*(self._same(table.c[name], plan.c[name]) for name in key))
+        same = and_(*(self._is_same(table.c[name], plan.c[name]) for name in key))
         return self.sql(
             select(plan.c.row_number, *(cast(plan.c[name], Text()) for name in key))
             .join(table, same)
-            .where(plan.c.changed, self._differ(table.c.id, plan.c.matched))
+            .where(plan.c.changed, ~self._is_same(table.c.id, plan.c.matched))
             .order_by(plan.c.row_number)
         )
 
@@ -251,7 +143,7 @@ class Statements:
         """Return what finds the rows that refer to something that is not there."""
         plan, target = self._plan, self.references[name]
         known = target.table.alias()
-        there = exists().where(self._same(known.c[target.name], plan.c[name]))
+        there = exists().where(self._is_same(known.c[target.name], plan.c[name]))
         conditions: list[ColumnElement[bool]] = [
             plan.c[name].is_not(None),
             self._written(),
@@ -295,7 +187,7 @@ class Statements:
             conditions.append(plan.c.currency_code.is_(None))
         return self.sql(
             select(plan.c.row_number, table.c.currency_code)
-            .join(table, self._same(table.c.id, plan.c.matched))
+            .join(table, self._is_same(table.c.id, plan.c.matched))
             .where(*conditions)
             .order_by(plan.c.row_number)
         )
@@ -310,37 +202,12 @@ class Statements:
         values = {"id": func.coalesce(plan.c.matched, plan.c.id), **self._written_values()}
         source: FromClause = plan
         if self._needs_stored:
-            source = plan.outerjoin(table, self._same(table.c.id, plan.c.matched))
+            source = plan.outerjoin(table, self._is_same(table.c.id, plan.c.matched))
         chosen = select(*values.values()).select_from(source).where(self._written())
-        insert = _insert(shape.backend, table).from_select(list(values), chosen)
+        insert = insert_into(shape.backend, table).from_select(list(values), chosen)
         updated = [name for name in shape.columns if self._updates(name)]
         updates = {name: insert.excluded[name] for name in (*updated, "updated_at")}
         return self.sql(insert.on_conflict_do_update(index_elements=["id"], set_=updates))
-
-    def write_custom(self, field_ids: Sequence[str]) -> tuple[str, str]:
-        """Return what takes values of custom fields away, and what sets them.
-
-        Args:
-            field_ids: the custom fields that the file has.
-        """
-        stored, plan, values = self._stored_values, self._plan, self._values
-        both = tuple_(stored.c.product_id, stored.c.field_id)
-        emptied = self._taken_away(select(stored.c.product_id, stored.c.field_id), plan, field_ids)
-        chosen = (
-            select(func.coalesce(plan.c.matched, plan.c.id), values.c.field_id, values.c.value)
-            .join(plan, plan.c.row_number == values.c.row_number)
-            .where(values.c.value.is_not(None), self._written())
-        )
-        names = ["product_id", "field_id", "value"]
-        insert = _insert(self._shape.backend, stored).from_select(names, chosen)
-        return (
-            self.sql(delete(stored).where(both.in_(emptied.where(plan.c.changed)))),
-            self.sql(
-                insert.on_conflict_do_update(
-                    index_elements=names[:2], set_={"value": insert.excluded.value}
-                )
-            ),
-        )
 
     def _temporary(self, name: str, *more: Column[Any]) -> Table:
         columns = [Column(each, self._kept_type(each)) for each in self._shape.columns]
@@ -368,25 +235,14 @@ class Statements:
         candidates = []
         for key in self.usable_keys:
             known = self._table.alias()
-            same = and_(*(self._same(known.c[name], self._rows.c[name]) for name in key))
+            same = and_(*(self._is_same(known.c[name], self._rows.c[name]) for name in key))
             candidates.append(select(known.c.id).where(same).scalar_subquery())
         return func.coalesce(*candidates) if len(candidates) > 1 else candidates[0]
 
-    def _same(self, stored: ColumnElement[Any], given: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Compare a column with a temporary one, in the former's collation, as its index does."""
-        found: ColumnElement[bool] = stored == self._collated(stored, given)
-        return found
-
-    def _differ(self, stored: ColumnElement[Any], given: ColumnElement[Any]) -> ColumnElement[bool]:
-        found: ColumnElement[bool] = stored != self._collated(stored, given)
-        return found
-
-    def _collated(self, stored: ColumnElement[Any], given: ColumnElement[Any]) -> Any:
-        if self._shape.backend == "sqlite":
-            return given
-        kind = stored.type.dialect_impl(_DIALECTS["postgresql"])
-        collation = getattr(kind, "collation", None)
-        return given.collate(collation) if collation else given
+    def _is_same(
+        self, stored: ColumnElement[Any], given: ColumnElement[Any]
+    ) -> ColumnElement[bool]:
+        return same(stored, given, self._shape.backend)
 
     def _stored(self, name: str) -> ColumnElement[Any]:
         column = self._table.c[name]

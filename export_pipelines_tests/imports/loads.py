@@ -14,8 +14,8 @@ from export_pipelines.imports.applying import apply_file
 from export_pipelines.imports.artifacts import Loaded, Validated
 from export_pipelines.imports.loading import Load
 from export_pipelines.imports.row_rules import shop_defaults
+from export_pipelines.imports.shape import Shape
 from export_pipelines.imports.spooling import read_spool
-from export_pipelines.imports.statements import Shape
 from export_pipelines_tests.imports.batches import validate
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=timezone.utc)

@@ -10,7 +10,8 @@ from export_pipelines.catalog.adbc import WritingConnection
 from export_pipelines.catalog.database import adbc_write, backend_of, create_schema
 from export_pipelines.catalog.entities import TABLES, entity
 from export_pipelines.catalog.models.types import Json
-from export_pipelines.imports.statements import Shape, Statements, sql_text
+from export_pipelines.imports.shape import Shape, sql_text
+from export_pipelines.imports.statements import Statements
 from export_pipelines_tests.contracts.frames import TEXTS
 from export_pipelines_tests.imports.loads import NOW
 from export_pipelines_tests.imports.test_loading import INJECTIONS
