@@ -26,8 +26,6 @@ from export_pipelines.sensors import busy_files, given_up, is_possible, run_requ
 SECONDS = 30
 
 _RUN_KEY = "dagster/run_key"
-_ERROR_CODE = "import/error_code"
-_PLATFORM_CODES = "platform_"
 _CLAIM_STEP = "claim"
 
 

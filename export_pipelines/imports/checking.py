@@ -8,7 +8,7 @@ import polars as pl
 
 from export_pipelines.artifacts import ExtensionField
 from export_pipelines.catalog.entities import entity
-from export_pipelines.errors import ExportPipelinesError, RequestError, shown
+from export_pipelines.errors import ExportPipelinesError
 from export_pipelines.imports.artifacts import Extract, Refusal, Validated
 from export_pipelines.imports.errors import placed
 from export_pipelines.imports.headers import REASON_HEADER, Target, resolve_headers
@@ -63,11 +63,7 @@ def _rules(
     headers = own_headers(extract.headers)
     mapping = read_mapping(mapping_path(request.mapping)) if request.mapping else None
     if mapping:
-        if mapping.resource_type not in ("", request.resource_type):
-            raise RequestError(
-                f"The mapping file {shown(request.mapping)} is for {mapping.resource_type}, not "
-                f"for {request.resource_type}."
-            )
+        mapping.check_resource_type(request.resource_type)
         headers = mapped_headers(mapping, headers)
     found = entity(request.resource_type)
     targets = resolve_headers(found, headers, custom)

@@ -149,7 +149,7 @@ def test_what_cannot_be_imported(shop: str, tmp_path: Path, entity: str, sentenc
     [
         (None, "no mapping file"),
         ("columns: {sku: Artikel}", "fills 'sku' from 'Artikel', a header that the file does not"),
-        ("resource_type: prices\ncolumns: {sku: sku}\nignore: ['*']", "is for prices, not for pro"),
+        ("resource_type: prices\ncolumns: {sku: sku}\nignore: ['*']", "maps prices, not products"),
         ("columns: [", "mapping.yaml"),
     ],
 )

@@ -9,6 +9,7 @@ from export_pipelines.errors import FileRefused, RequestError
 from export_pipelines.imports.artifacts import Validated
 from export_pipelines.imports.checking import aligned, check_file, own_headers
 from export_pipelines.imports.spooling import read_spool
+from export_pipelines.mapping import mapping_path
 from export_pipelines.readers.base import ABSENT, BATCH_ROWS
 from export_pipelines_tests.exports import Exporter
 from export_pipelines_tests.imports.batches import CUSTOM, read, validate
@@ -190,7 +191,10 @@ def test_a_mapping_is_for_its_resource_type(tmp_path: Path, mapping: str) -> Non
         validate(dropped(tmp_path, "code\na\n"), mapping=mapping, resource_type="suppliers")
     )
     assert code == RequestError.code
-    assert reason == "The mapping file 'partner' is for products, not for suppliers."
+    assert reason == (
+        f"{mapping_path(mapping)} maps products, not suppliers: choose another mapping file or "
+        "resource type."
+    )
 
 
 def test_a_mapping_needs_its_headers(tmp_path: Path, mapping: str) -> None:
