@@ -26,19 +26,22 @@ class FieldType(str, Enum):
 
 @dataclass(frozen=True)
 class Derivation:
-    """How a column is computed from others when it is written.
+    """How a column that is not stored is made when it is written.
 
     Attributes:
-        kind: `decimal` or `formatted`: an amount as a number or a text in whole units.
+        kind: `decimal` or `formatted`: an amount as a number or a text in whole units. `fixed`:
+            the same value in each row.
         cents: the column of minor units.
         currency: the column of the currency's code.
         less: a column of minor units that is taken off first; empty for none.
+        value: what a fixed column holds.
     """
 
     kind: str
-    cents: str
-    currency: str
+    cents: str = ""
+    currency: str = ""
     less: str = ""
+    value: str | int | float | bool | None = None
 
     @property
     def stored(self) -> tuple[str, ...]:
@@ -53,7 +56,7 @@ class Column:
     Attributes:
         name: its header.
         type: the type of its values.
-        derivation: how it is computed from stored columns; None if it is one of them.
+        derivation: how it is made when it is written; None if it is a stored column.
         source: the stored column it is; for an object one that is empty where there is none.
         columns: the members of an object, or of each object of an array.
     """
@@ -68,6 +71,11 @@ class Column:
     def stored(self) -> str:
         """The name of the stored column it is."""
         return self.source or self.name
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it holds the same value in each row, and nothing of the catalogue."""
+        return self.derivation is not None and self.derivation.kind == "fixed"
 
 
 @dataclass(frozen=True)
@@ -190,6 +198,8 @@ class ExportRequest:
     resource_type: str = "products"
     fields: Sequence[str] = ()
     exclude_fields: Sequence[str] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    fixed_columns: Mapping[str, Any] = field(default_factory=dict)
     includes: Sequence[str] = ()
     filters: Mapping[str, Any] = field(default_factory=dict)
     date_from: str = ""
@@ -205,7 +215,7 @@ class ExportRequest:
     max_rows_per_file: int | None = None
     compression: str | None = None
     file_name: str = ""
-    platforms: Sequence[str | Mapping[str, Any]] = ()
+    platforms: Sequence[str | Mapping[str, Any]] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -241,6 +251,7 @@ class ExportPlan:
         file_name: name of the files without number and extension.
         part_name: template of the names of numbered files, with `{part}` in it.
         started_at: when the run began to work, ISO 8601 in UTC.
+        organization: whose registered platforms are meant by their names.
         destinations: the platforms that files are delivered to.
         warnings: what was asked for and cannot be done, in sentences.
     """
@@ -257,6 +268,7 @@ class ExportPlan:
     file_name: str
     part_name: str
     started_at: str
+    organization: str = ""
     destinations: tuple[Destination, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -42,6 +42,18 @@ _SHARED: Mapping[str, dg.Field] = {
         default_value=[],
         description="Fields to leave out, named the same way. A field cannot be in both lists.",
     ),
+    "rename": dg.Field(
+        dg.Map(str, str, key_label_name="field"),  # type: ignore[no-untyped-call]
+        default_value={},
+        description="Other headers for fields: {sku: Item number, customer.email: E-mail}. Fields "
+        "are named as in `fields`; a relation's name is that of its object or array in JSON.",
+    ),
+    "fixed_columns": dg.Field(
+        dg.Permissive(),  # type: ignore[no-untyped-call]
+        default_value={},
+        description="Columns with the same value in each record, by header: {vendor: ACME, "
+        "stock: 5, is_new: true}. They come last, unless `fields` names them.",
+    ),
     "includes": dg.Field(
         [str],
         default_value=[],
@@ -88,10 +100,11 @@ _SHARED: Mapping[str, dg.Field] = {
         "Empty: the resource type.",
     ),
     "platforms": dg.Field(
-        [platform_config()],
-        default_value=[],
-        description="Where files are delivered, besides the export store: names in platforms.yaml, "
-        "or platforms written out: {sftp: {host: …, password: {env: NAME}}}.",
+        dg.Noneable([platform_config()]),
+        default_value=None,
+        description="Where files are delivered, besides the export store: names of registered "
+        "platforms or of platforms.yaml, or platforms written out: {sftp: {host: …, password: "
+        "{env: NAME}}}. null: all registered ones that upload automatically. []: none.",
     ),
 }
 

@@ -3,14 +3,18 @@
 import dagster as dg
 
 from export_pipelines.assets import export_assets
-from export_pipelines.jobs import check_platform, export_jobs, import_jobs
+from export_pipelines.jobs import check_platform, export_jobs, import_jobs, prune
+from export_pipelines.maintenance import prune_daily
 from export_pipelines.platform_sensor import import_platforms
 from export_pipelines.resources import Catalog, ExportStore, Staging
+from export_pipelines.schedule_sensor import stale_schedules
+from export_pipelines.schedules import registered_schedules
 from export_pipelines.sensors import import_drop_folder
 
 defs = dg.Definitions(
     assets=export_assets,
-    jobs=[*export_jobs, *import_jobs, check_platform],
-    sensors=[import_drop_folder, import_platforms],
+    jobs=[*export_jobs, *import_jobs, check_platform, prune],
+    schedules=[prune_daily, *registered_schedules()],
+    sensors=[import_drop_folder, import_platforms, stale_schedules],
     resources={"catalog": Catalog(), "staging": Staging(), "store": ExportStore()},
 )

@@ -3,6 +3,8 @@
     ExportPipelinesError
     ├── RequestError         the request asks for something that does not exist: correct it
     │   ├── NoRecords        nothing matches: loosen the filters, or fill the catalogue
+    │   ├── NotRegistered    nothing of that name is registered: see the list of names
+    │   ├── NameTaken        something of that name is registered: choose another, or change it
     │   └── TooManyRecords   more match than are allowed: choose fewer, or raise the limit
     ├── FileRefused          a file cannot be imported as it is: correct it, and import it again
     ├── DataError            a value cannot be written in this format: correct it or choose another
@@ -12,7 +14,10 @@
     │   ├── PlatformUnavailable    it does not answer or broke off: it is tried again by itself
     │   ├── PlatformMisconfigured  a field of its configuration is wrong: correct that one
     │   └── PlatformRefused        it takes no file: free space or give permission over there
+    ├── RegistryUnavailable  the registry's database cannot be read or written: start it
+    ├── KeyUnavailable       the key of the registry's secrets is not there: put it back
     ├── TooManyExports       the organization has no room for another: wait for one to end
+    ├── WorkerLost           the process of a run is gone: start it again, or resume it
     └── Interrupted          somebody stopped it: start it again
 
 Each message is a sentence or two for the person who asked: what is wrong, where, what is allowed.
@@ -58,6 +63,18 @@ class TooManyRecords(RequestError):
     """More records match than an export may have."""
 
     code = "too_many_records"
+
+
+class NameTaken(RequestError):
+    """Something of that kind and name is registered already."""
+
+    code = "name_taken"
+
+
+class NotRegistered(RequestError):
+    """Nothing of that kind and name is registered."""
+
+    code = "not_registered"
 
 
 class FileRefused(ExportPipelinesError):
@@ -124,11 +141,32 @@ class PlatformRefused(PlatformError):
     exit_code = 10
 
 
+class RegistryUnavailable(ExportPipelinesError):
+    """The registry's database cannot be read or written."""
+
+    code = "registry_unavailable"
+    exit_code = 13
+
+
+class KeyUnavailable(ExportPipelinesError):
+    """The registry's secrets cannot be read: their key is not there, or it is another one."""
+
+    code = "key_unavailable"
+    exit_code = 14
+
+
 class TooManyExports(ExportPipelinesError):
     """An organization has as many exports pending or running as it may have."""
 
     code = "too_many_exports"
     exit_code = 7
+
+
+class WorkerLost(ExportPipelinesError):
+    """The process of a run was killed, or did not begin, or its machine went down."""
+
+    code = "worker_lost"
+    exit_code = 12
 
 
 class Interrupted(ExportPipelinesError):

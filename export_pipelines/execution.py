@@ -12,21 +12,24 @@ from uuid import uuid4
 import dagster as dg
 
 from export_pipelines import settings
+from export_pipelines.clock import now
+from export_pipelines.code_location import LOCATION, REPOSITORY
 from export_pipelines.config import export_request
 from export_pipelines.definitions import defs
 from export_pipelines.errors import RequestError, StorageUnavailable, unknown
 from export_pipelines.imports import drop_folder
 from export_pipelines.jobs import import_jobs
+from export_pipelines.launcher import machine_tag
 from export_pipelines.limits import ORGANIZATION_TAG, require_slot
-from export_pipelines.ops.reporting import now
 from export_pipelines.planning import count_records, plan_export
 from export_pipelines.resources import Catalog
+from export_pipelines.schedule_states import adopt_states
 
 _POLL_SECONDS = 0.2
 _WITHOUT_PROJECT = b"telemetry:\n  enabled: false\n"
 
 # The UI lists a job's runs by this tag; its value is the location's name in workspace.yaml.
-_REPOSITORY_TAG = {".dagster/repository": "__repository__@export_pipelines"}
+_REPOSITORY_TAG = {".dagster/repository": f"{REPOSITORY}@{LOCATION}"}
 
 
 def prepare_dagster_home() -> Path:
@@ -62,7 +65,7 @@ def make_records() -> None:
     """Make Dagster's tables: two servers that make them at the same moment fail each other."""
     with open_instance() as instance:
         instance.get_runs(limit=1)
-        instance.all_instigator_state()
+        adopt_states(instance)
         instance.get_asset_keys(limit=1)
 
 
@@ -137,16 +140,33 @@ def run_import(
     return run, list(filter(None, map(_report_of, result.all_events)))
 
 
+def run_prune(
+    instance: dg.DagsterInstance, config: Mapping[str, Any]
+) -> tuple[dg.DagsterRun, dict[str, Any]]:
+    """Remove what is old, and return the run and what it says about itself.
+
+    Args:
+        instance: where the run is recorded.
+        config: the job's run config.
+    """
+    run, result = _run(instance, "prune", config, {}, lambda tags: None)
+    said = [_metadata_of(event) for event in result.all_events]
+    return run, {name: value for metadata in said for name, value in metadata.items()}
+
+
 def _report_of(event: dg.DagsterEvent) -> Path | None:
     """Return the report that an event of an import's last step names; other events name none."""
-    if event.is_successful_output:
-        metadata = event.step_output_data.metadata
-    elif event.is_step_failure and event.step_failure_data.user_failure_data:
-        metadata = event.step_failure_data.user_failure_data.metadata
-    else:
-        return None
-    found = metadata.get("report")
+    found = _metadata_of(event).get("report")
     return Path(str(found.value)) if found else None
+
+
+def _metadata_of(event: dg.DagsterEvent) -> Mapping[str, dg.MetadataValue[Any]]:
+    """Return what a step says about itself when it ends; other events say nothing."""
+    if event.is_successful_output:
+        return event.step_output_data.metadata
+    if event.is_step_failure and event.step_failure_data.user_failure_data:
+        return event.step_failure_data.user_failure_data.metadata
+    return {}
 
 
 def _run(
@@ -165,7 +185,7 @@ def _run(
             run_config=dict(config),
             instance=instance,
             run_id=run_id,
-            tags={**_REPOSITORY_TAG, **tags},
+            tags={**_REPOSITORY_TAG, **machine_tag(), **tags},
             raise_on_error=False,
         )
     return instance.get_run_by_id(run_id) or result.dagster_run, result

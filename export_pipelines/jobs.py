@@ -9,11 +9,11 @@ from export_pipelines.catalog.entities import TABLES
 from export_pipelines.config import config_schema, import_schema
 from export_pipelines.formats import FORMATS
 from export_pipelines.imports.headers import upsert_keys
-from export_pipelines.ops import ingest
+from export_pipelines.ops import ingest, pruning
 from export_pipelines.ops.delivery import check, deliver_files, finish, upload
 from export_pipelines.ops.export import chunk, compress, filter_records, query, serialize
 from export_pipelines.platforms.configuration import platform_config
-from export_pipelines.resources import Catalog, Staging
+from export_pipelines.resources import Catalog, ExportStore, Staging
 
 RESOURCE_TYPE_TAG = "import/resource_type"
 """The tag of imports by which the queue keeps two from the same table."""
@@ -70,6 +70,25 @@ def _forward_platform(config: dict[str, Any]) -> dict[str, Any]:
 def check_platform() -> None:
     """Writes, lists, reads and deletes a small file on a platform, and says what fails and why."""
     check()
+
+
+def _forward_days(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "ops": {"remove_old": {"config": config}},
+        "loggers": {"console": {"config": {"log_level": settings.log_level()}}},
+    }
+
+
+@dg.job(
+    config=dg.ConfigMapping(config_fn=_forward_days, config_schema=dict(pruning.PRUNE_FIELDS)),
+    tags={"dagster/priority": "-10"},
+    # Dagster warns of its own doing where it has to bind the job of a schedule.
+    resource_defs={"staging": Staging(), "store": ExportStore()},
+    executor_def=dg.in_process_executor,
+)
+def prune() -> None:
+    """Removes what is older than it is kept for, and not in use; with dry_run it lists that."""
+    pruning.remove_old()
 
 
 @dg.graph

@@ -2,6 +2,7 @@
 
 Exports are runs with the tag `export/format`, which their jobs give them. They belong to the
 organization of the tag `export/organization`, or else to that of `EXPORT_PIPELINES_ORGANIZATION`.
+Those of schedules count, but are never refused: they wait for their turn.
 """
 
 import dagster as dg
@@ -12,7 +13,10 @@ from export_pipelines.errors import TooManyExports, shown
 FORMAT_TAG = "export/format"
 ORGANIZATION_TAG = "export/organization"
 
-_ACTIVE = [
+SCHEDULE_ID_TAG = "export/schedule_id"
+"""The tag of the exports of a registered schedule: its id."""
+
+ACTIVE = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
@@ -37,7 +41,7 @@ def active_exports(
         before: only runs that were recorded before this one count; all by default.
     """
     runs = instance.get_runs(
-        dg.RunsFilter(statuses=_ACTIVE), cursor=before.run_id if before else None
+        dg.RunsFilter(statuses=ACTIVE), cursor=before.run_id if before else None
     )
     return sum(FORMAT_TAG in run.tags and organization_of(run) == organization for run in runs)
 
@@ -57,6 +61,8 @@ def require_slot(
         TooManyExports: as many as are allowed are pending or running.
         RequestError: the limit in the environment is no number.
     """
+    if run and SCHEDULE_ID_TAG in run.tags:
+        return
     limit = settings.max_active_exports()
     active = active_exports(instance, organization, before=run)
     if active >= limit:

@@ -16,6 +16,7 @@ from export_pipelines.artifacts import (
 from export_pipelines.catalog.entities import EXTENDED, Entity, entity
 from export_pipelines.catalog.extensions import read_extension_fields
 from export_pipelines.catalog.filters import parse_selection
+from export_pipelines.catalog.headers import fixed_fields, with_headers
 from export_pipelines.catalog.predicates import All
 from export_pipelines.catalog.reading import Snapshot
 from export_pipelines.catalog.related import joined
@@ -46,7 +47,13 @@ _ROWS_WORTH_SPLITTING = 100_000
 
 
 def plan_export(
-    request: ExportRequest, snapshot: Snapshot, *, backend: str, run_id: str, started_at: str
+    request: ExportRequest,
+    snapshot: Snapshot,
+    *,
+    backend: str,
+    run_id: str,
+    started_at: str,
+    organization: str = "",
 ) -> ExportPlan:
     """Resolve a request's names into what is read and written; filters come with `count_records`.
 
@@ -56,10 +63,12 @@ def plan_export(
         backend: `sqlite` or `postgresql`, for the SQL.
         run_id: the job's id.
         started_at: when work began, ISO 8601 in UTC.
+        organization: whose registered platforms are meant; empty for that of the settings.
 
     Raises:
         RequestError: something asked for does not exist or does not fit together.
         CatalogUnavailable: the database fails.
+        PlatformMisconfigured, KeyUnavailable, RegistryUnavailable: a platform cannot be opened.
     """
     if request.format not in FORMATS:
         raise RequestError(unknown("format", request.format, list(FORMATS)))
@@ -68,6 +77,7 @@ def plan_export(
     options = _options(output_format, request.options)
     names = output_format.resource_types(asked.name, options)
     time_zone = settings.time_zone()
+    owner = organization or settings.organization()
     values = name_values(
         resource_type=asked.name,
         format_name=request.format,
@@ -89,13 +99,14 @@ def plan_export(
         compression=_compression(output_format, request.compression),
         file_name=file_name,
         part_name=part_name,
-        destinations=find_destinations(request.platforms),
+        organization=owner,
+        destinations=find_destinations(request.platforms, owner),
         started_at=started_at,
     )
     chosen = _chosen(plan)
     warnings = _warnings(output_format, chosen, request)
     selected_records(plan)
-    first = _sheet(plan, chosen, _always(chosen.entity), backend)
+    first = _asked_sheet(plan, chosen, _always(chosen.entity), backend)
     others = [_whole_sheet(plan, name, backend) for name in names[1:]]
     return replace(plan, sheets=(first, *others), warnings=warnings)
 
@@ -118,7 +129,7 @@ def count_records(plan: ExportPlan, snapshot: Snapshot, backend: str) -> ExportP
         CatalogUnavailable: the database fails.
     """
     predicate = selected_records(plan)
-    sheet = _sheet(plan, _chosen(plan), predicate, backend)
+    sheet = _asked_sheet(plan, _chosen(plan), predicate, backend)
     counted = replace(sheet, records_count=_count(plan, predicate, snapshot, backend))
     return require_records(replace(plan, sheets=(counted, *plan.sheets[1:])))
 
@@ -270,7 +281,12 @@ def _count(plan: ExportPlan, predicate: All, snapshot: Snapshot, backend: str) -
 def _chosen(plan: ExportPlan) -> Chosen:
     request = plan.request
     return choose(
-        _asked(plan), request.fields, request.exclude_fields, request.includes, _skips(request)
+        _asked(plan),
+        request.fields,
+        request.exclude_fields,
+        request.includes,
+        _skips(request),
+        fixed_fields(request.fixed_columns),
     )
 
 
@@ -294,6 +310,11 @@ def _sheet(plan: ExportPlan, chosen: Chosen, predicate: All, backend: str) -> Sh
         nests=output_format.nests,
         skip_blanks=blanks and output_format.skips_blanks,
     )
+
+
+def _asked_sheet(plan: ExportPlan, chosen: Chosen, predicate: All, backend: str) -> Sheet:
+    sheet = _sheet(plan, chosen, predicate, backend)
+    return replace(sheet, columns=with_headers(sheet.columns, plan.request.rename))
 
 
 def _whole_sheet(plan: ExportPlan, name: str, backend: str) -> Sheet:

@@ -9,29 +9,23 @@ from typing import Any, cast
 import dagster as dg
 
 from export_pipelines.catalog.entities import TABLES
+from export_pipelines.clock import now
 from export_pipelines.config import IMPORT_OPTIONS, import_request
-from export_pipelines.errors import ExportPipelinesError
+from export_pipelines.errors import ExportPipelinesError, WorkerLost
 from export_pipelines.imports import drop_folder
 from export_pipelines.imports.claiming import give_up
 from export_pipelines.imports.file_names import plain_name
 from export_pipelines.imports.takeovers import Ended, Tried
 from export_pipelines.imports.watching import Asked, Look, Memory, left_behind
 from export_pipelines.jobs import import_jobs
-from export_pipelines.ops.reporting import now
+from export_pipelines.limits import ACTIVE
 
 CLAIM_TAG = "import/claim"
 SOURCE_TAG = "import/source"
 SECONDS = 5
 
 _QUEUE = {"import/queue": "imports"}
-_ACTIVE = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-_LAUNCHED = _ACTIVE[2:]
+_LAUNCHED = ACTIVE[2:]
 _SILENT_SECONDS = 30
 _BEGAN = time.time()
 _JOBS = {job.name: job for job in import_jobs}
@@ -113,7 +107,7 @@ def is_possible(asked: Asked, notes: list[str]) -> bool:
 
 def busy_files(instance: dg.DagsterInstance) -> set[str]:
     """Return the files that runs are queued or at work for."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=_ACTIVE, tags=_QUEUE))
+    runs = instance.get_runs(dg.RunsFilter(statuses=ACTIVE, tags=_QUEUE))
     configs = (cast(Mapping[str, Any], run.run_config) for run in runs)
     return {str(file) for config in configs for file in config.get("files", [])}
 
@@ -163,7 +157,8 @@ def _report_dead(instance: dg.DagsterInstance) -> list[str]:
         if not _is_late(record) or drop_folder.is_at_work(run.run_id):
             continue
         reason = "The process of this run ended without a word; what it left is taken over."
-        instance.add_run_tags(run.run_id, {"import/error": reason})
+        tags = {"import/error": reason, "import/error_code": WorkerLost.code}
+        instance.add_run_tags(run.run_id, tags)
         instance.report_run_failed(run, reason)
         dead.append(run.run_id)
     return dead

@@ -9,6 +9,8 @@
 `EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS`: how many an organization may have at once, 10 by default.
 `EXPORT_PIPELINES_MAX_RECORDS`: most records of one export, no limit by default.
 `EXPORT_PIPELINES_TIME_ZONE`: the shop's, of times that do not say theirs; UTC by default.
+`EXPORT_PIPELINES_KEEP_EXPORTS_DAYS`, `..._STAGING_...`, `..._IMPORTS_...`, `..._RUNS_...`,
+`..._TICKS_...`: for how many days after their end these are kept, or `none` for ever.
 """
 
 import os
@@ -40,6 +42,22 @@ def exports_folder() -> Path:
 def platforms_file() -> Path:
     """Return the file that names platforms; it need not be there."""
     return Path(os.environ.get("EXPORT_PIPELINES_PLATFORMS") or "platforms.yaml").resolve()
+
+
+def registry_url() -> str:
+    """Return the registry's database; it may hold a password."""
+    default = f"sqlite:///{home_folder() / 'registry.db'}"
+    return os.environ.get("EXPORT_PIPELINES_REGISTRY_URL") or default
+
+
+def secret_key() -> str:
+    """Return the key of the registry's secrets, or several with commas; empty for a file's."""
+    return os.environ.get("EXPORT_PIPELINES_SECRET_KEY", "")
+
+
+def secret_key_file() -> Path:
+    """Return the file of the key of the registry's secrets, which is made on first use."""
+    return home_folder() / "registry.key"
 
 
 def store_platform() -> str:
@@ -150,6 +168,51 @@ def max_import_bytes() -> int | None:
         RequestError: it is no whole number of 1 or more, nor `none`.
     """
     return _limit("EXPORT_PIPELINES_MAX_IMPORT_BYTES", 50_000_000)
+
+
+def keep_exports_days() -> int | None:
+    """Return for how many days the files of an export stay in the store; None for ever.
+
+    Raises:
+        RequestError: it is no whole number of 1 or more, nor `none`.
+    """
+    return _limit("EXPORT_PIPELINES_KEEP_EXPORTS_DAYS", 30)
+
+
+def keep_staging_days() -> int | None:
+    """Return for how many days a run that failed can be resumed; None for ever.
+
+    Raises:
+        RequestError: it is no whole number of 1 or more, nor `none`.
+    """
+    return _limit("EXPORT_PIPELINES_KEEP_STAGING_DAYS", 7)
+
+
+def keep_imports_days() -> int | None:
+    """Return for how many days imported files and their reports are kept; None for ever.
+
+    Raises:
+        RequestError: it is no whole number of 1 or more, nor `none`.
+    """
+    return _limit("EXPORT_PIPELINES_KEEP_IMPORTS_DAYS", 90)
+
+
+def keep_runs_days() -> int | None:
+    """Return for how many days the record of a run is kept; None for ever.
+
+    Raises:
+        RequestError: it is no whole number of 1 or more, nor `none`.
+    """
+    return _limit("EXPORT_PIPELINES_KEEP_RUNS_DAYS", 90)
+
+
+def keep_ticks_days() -> int | None:
+    """Return for how many days ticks of schedules and sensors are kept; None for ever.
+
+    Raises:
+        RequestError: it is no whole number of 1 or more, nor `none`.
+    """
+    return _limit("EXPORT_PIPELINES_KEEP_TICKS_DAYS", 30)
 
 
 def _limit(variable: str, default: int) -> int | None:

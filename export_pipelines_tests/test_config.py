@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from export_pipelines.config import config_schema, export_request
+from export_pipelines.errors import RequestError
 from export_pipelines.formats import FORMATS
 from export_pipelines.jobs import build_export_job
 from export_pipelines_tests.test_definitions import SHARED
@@ -59,6 +60,9 @@ def test_what_is_not_shared_is_an_option() -> None:
         ({"fields": [1]}, "String"),
         ({"max_rows_per_file": "many"}, "Int"),
         ({"resource_type": 5}, "String"),
+        ({"rename": {"sku": 1}}, "String"),
+        ({"rename": ["sku"]}, "dict"),
+        ({"fixed_columns": ["a"]}, "dict"),
     ],
 )
 def test_other_types_are_refused_before_a_run_starts(config: dict[str, Any], allowed: str) -> None:
@@ -66,3 +70,12 @@ def test_other_types_are_refused_before_a_run_starts(config: dict[str, Any], all
         dg.validate_run_config(build_export_job("csv"), config)
     assert allowed in str(caught.value)
     assert next(iter(config)) in str(caught.value)
+
+
+def test_headers_of_another_type_are_refused() -> None:
+    """Requests that Dagster has not looked at: those of schedules, say."""
+    sentence = r"^rename\.sku: Input should be a valid string, not 1\.$"
+    with pytest.raises(RequestError, match=sentence):
+        export_request("csv", {"rename": {"sku": 1}})
+    with pytest.raises(RequestError, match=r"^fixed_columns: Input should be a valid .* not \[1\]"):
+        export_request("csv", {"fixed_columns": [1]})

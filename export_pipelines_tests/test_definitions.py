@@ -26,7 +26,9 @@ SHARED: dict[str, Any] = {
     "max_records": None,
     "allow_empty": False,
     "file_name": "",
-    "platforms": [],
+    "platforms": None,
+    "rename": {},
+    "fixed_columns": {},
     "max_rows_per_file": None,
     "compression": "none",
 }
@@ -74,7 +76,7 @@ def test_definitions_are_loadable() -> None:
 def test_there_is_a_job_for_each_format_and_one_that_tests_platforms() -> None:
     names = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
     assert set(JOBS) == {f"export_{name}" for name in FORMATS}
-    assert names == {*JOBS, *IMPORTS, "check_platform"}
+    assert names == {*JOBS, *IMPORTS, "check_platform", "prune"}
     assert {"import_products", "import_stock_items", "import_orders"} <= IMPORTS
 
 
@@ -111,7 +113,7 @@ def test_imports_are_what_others_rely_on(name: str) -> None:
 
 def test_sensors_watch_from_the_start() -> None:
     sensors = {sensor.name: sensor for sensor in defs.sensors or []}
-    assert set(sensors) == {"import_drop_folder", "import_platforms"}
+    assert set(sensors) == {"import_drop_folder", "import_platforms", "stale_schedules"}
     for sensor in sensors.values():
         assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
         assert sensor.description

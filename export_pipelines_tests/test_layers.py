@@ -10,10 +10,13 @@ ROOT = Path(export_pipelines.__file__).parent
 NAME = "export_pipelines"
 LAYERS = [
     {"definitions"},
+    {"registration"},
     {"platform_sensor"},
-    {"sensors"},
-    {"jobs", "assets", "schedules"},
+    {"sensors", "schedules", "schedule_sensor"},
+    {"maintenance"},
+    {"jobs", "assets"},
     {"ops"},
+    {"retention"},
     {"resources", "config"},
     {"imports"},
     {"planning"},
@@ -22,13 +25,37 @@ LAYERS = [
     {"mapping"},
     {"readers"},
     {"formats", "archive", "platforms", "journal"},
+    {"staleness"},
+    {"registry"},
     {"catalog"},
     {"naming"},
-    {"progress", "settings", "concurrency", "errors", "artifacts", "limits", "config_types"},
+    {"schedule_states"},
+    {"code_location"},
+    {
+        "progress",
+        "settings",
+        "concurrency",
+        "errors",
+        "artifacts",
+        "clock",
+        "cron",
+        "processes",
+        "limits",
+        "config_types",
+    },
 ]
 """From the top: a module imports from its own layer and from those below."""
 
-BESIDE = {"cli", "execution", "dev", "coordinator", "__main__"}
+BESIDE = {
+    "cli",
+    "coordinator",
+    "dev",
+    "execution",
+    "instance",
+    "launcher",
+    "supervision",
+    "__main__",
+}
 """Beside `definitions`: they may import everything, and only each other imports them."""
 
 

@@ -1,9 +1,7 @@
 """The Olist catalogue, dropped in the folder of a running daemon, through its mapping files."""
 
 import json
-import os
 import shutil
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from export_pipelines.catalog.database import begin, create_schema
+from export_pipelines_tests.killing import kill_all
 from export_pipelines_tests.olist import FOLDER
 from export_pipelines_tests.webserver import ROOT, Ask, start_webserver, wait
 
@@ -147,14 +146,3 @@ def test_everything_killed_while_it_imports(tmp_path: Path) -> None:
         assert [report["created"] for report in reports(tmp_path, "products")] == [PRODUCTS]
     assert count(tmp_path, "products") == PRODUCTS
     assert not list(processing.glob("*/*/*"))
-
-
-def kill_all(home: Path) -> None:
-    """Kill every process that works on a home folder, as a machine that loses its power does."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (process / "environ").read_bytes()
-        except OSError:
-            continue
-        if f"EXPORT_PIPELINES_HOME={home}\0".encode() in environment:
-            os.kill(int(process.name), signal.SIGKILL)

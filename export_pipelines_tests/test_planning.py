@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,18 @@ def test_defaults_are_filled_in(plan: Plan) -> None:
     assert plan(format="parquet").compression == "zstd"
 
 
+def test_other_headers_and_fixed_columns_change_nothing_that_is_read(plan: Plan) -> None:
+    request: dict[str, Any] = {"resource_type": "orders", "includes": ["customer", "line_items"]}
+    plain = plan(**request).sheets[0]
+    rename = {"number": "Order", "customer.email": "E-mail", "line_items.sku_code": "SKU"}
+    other = plan(**request, rename=rename, fixed_columns={"vendor": "ACME"}).sheets[0]
+    assert replace(other, columns=plain.columns) == plain
+    assert [column.name for column in other.columns] == [
+        *(rename.get(column.name, column.name) for column in plain.columns),
+        "vendor",
+    ]
+
+
 def test_further_sheets_are_whole(plan: Plan) -> None:
     found = plan(
         format="excel",
@@ -98,6 +111,26 @@ def test_further_sheets_are_whole(plan: Plan) -> None:
         (
             {"skip_blanks": True},
             r"skip_blanks is for JSON only: in CSV all .* Leave it out, or export as JSON\.$",
+        ),
+        (
+            {"rename": {"customer.email": "E-mail"}},
+            r"rename: There is no exported column 'customer\.email'\. Choose from id, ",
+        ),
+        (
+            {"fields": ["sku", "name"], "rename": {"sku": "Name", "name": "Name"}},
+            r"rename: sku and name would both have the header 'Name': choose another for one",
+        ),
+        (
+            {"fixed_columns": {"brand": "ACME"}},
+            r"fixed_columns: 'brand' is also the header of the field brand: choose another",
+        ),
+        (
+            {"fixed_columns": {"tags": ["a"]}},
+            r"fixed_columns\.tags: \['a'\] cannot be the value of a column: write a text of at",
+        ),
+        (
+            {"fields": ["vendor"], "fixed_columns": {"vendor": "ACME"}},
+            r"fields names only fixed columns: add at least one field of products\.$",
         ),
         ({"max_rows_per_file": 0}, r"max_rows_per_file must be 1 or more, not 0\."),
         ({"max_rows_per_file": -1}, r"max_rows_per_file must be 1 or more, not -1\."),

@@ -1,4 +1,4 @@
-"""Columns as Arrow and Polars have them: types in spool files, and derived columns."""
+"""Columns as Arrow and Polars have them: types in spool files, and columns that are not stored."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 NESTING = (FieldType.OBJECT, FieldType.ARRAY)
 """Types of columns that hold other columns."""
+
+_FIXED_TYPES = {
+    FieldType.STRING: pl.String,
+    FieldType.INTEGER: pl.Int64,
+    FieldType.NUMBER: pl.Float64,
+    FieldType.BOOLEAN: pl.Boolean,
+}
 
 
 def spool_schema(columns: Sequence[Column]) -> "pa.Schema":
@@ -54,10 +61,15 @@ def written_columns(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFr
     """Return the columns to write, from the stored ones."""
     plain = [column for column in columns if column.type not in NESTING]
     found = frame.select(_expression(column).alias(column.name) for column in plain)
-    nested = [_nested(frame, column) for column in columns if column.type in NESTING]
-    if not nested:
+    if len(plain) == len(columns):
         return found
-    return found.with_columns(nested).select([column.name for column in columns])
+    # Not selected by their headers, which may be patterns to Polars.
+    return pl.DataFrame(
+        [
+            _nested(frame, column) if column.type in NESTING else found.get_column(column.name)
+            for column in columns
+        ]
+    )
 
 
 def members(values: pl.Series) -> pl.DataFrame:
@@ -108,6 +120,9 @@ def _expression(column: Column) -> pl.Expr:
     derivation = column.derivation
     if derivation is None:
         return pl.col(column.stored)
+    if column.is_fixed:
+        # Not a literal: rows of fixed columns alone would then be a single one.
+        return pl.repeat(derivation.value, pl.len(), dtype=_FIXED_TYPES[column.type])
     derive = {"decimal": decimal_amount, "formatted": formatted_amount}[derivation.kind]
     cents = pl.col(derivation.cents)
     if derivation.less:

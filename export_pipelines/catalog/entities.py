@@ -47,7 +47,7 @@ class Field:
         nullable: whether it may be empty.
         values: the only values it has, if they are few.
         description: units and limits, where the name does not say them.
-        derivation: how it is computed from stored columns; None if it is one itself.
+        derivation: how it is made when it is written; None if it is a stored column.
         extension: the custom field it is, if it is one.
     """
 

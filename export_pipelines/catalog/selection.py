@@ -82,6 +82,7 @@ def choose(
     exclude_fields: Sequence[str] = (),
     includes: Sequence[str] = (),
     skips: Skips = Skips(),
+    fixed: Sequence[Field] = (),
 ) -> Chosen:
     """Return what an export takes of each record, in the order asked for.
 
@@ -91,27 +92,54 @@ def choose(
         exclude_fields: the same, to leave out.
         includes: related resources of which all fields are taken, if `fields` names none of them.
         skips: what else to leave out, unless `fields` names it.
+        fixed: fixed columns; those that `fields` does not name come last.
 
     Raises:
         RequestError: a field or a relation does not exist or cannot be exported, is named twice
             or both chosen and excluded, or nothing is left.
     """
     root = _Node(entity)
+    by_header = {each.name: each for each in fixed}
     for name in fields or ["*"]:
-        _add(root, name)
+        if name in by_header and not _is_catalogued(entity, name):
+            _place(root, by_header[name])
+        else:
+            _add(root, name)
     for path in includes:
         _include(root, path)
     _check_repeats("fields", fields)
     _check_repeats("includes", includes)
     for name in exclude_fields:
         _exclude(root, name)
+    for each in fixed:
+        _place(root, each)
     chosen = _frozen(root, skips)
-    if chosen is None:
-        raise RequestError(
-            f"exclude_fields and the skip options leave no field of {entity.name} to export: "
-            "exclude fewer."
-        )
+    if chosen is None or all(member in fixed for member in chosen.members):
+        raise _nothing_left(entity, fields, fixed)
     return chosen
+
+
+def _is_catalogued(entity: Entity, name: str) -> bool:
+    """Return whether a name in `fields` is about the catalogue, whatever columns are fixed."""
+    related = name.rpartition(".")[0] in entity.includes
+    return related or name in entity.fields or name in ("*", _TEMPLATES)
+
+
+def _place(root: _Node, fixed: Field) -> None:
+    """Add a fixed column, unless it has its place already."""
+    # By another name than its own, which may be that of a field that was renamed.
+    root.members.setdefault(f"fixed_columns.{fixed.name}", fixed)
+
+
+def _nothing_left(entity: Entity, fields: Sequence[str], fixed: Sequence[Field]) -> RequestError:
+    if fields and {*fields} <= {each.name for each in fixed}:
+        return RequestError(
+            f"fields names only fixed columns: add at least one field of {entity.name}."
+        )
+    return RequestError(
+        f"exclude_fields and the skip options leave no field of {entity.name} to export: "
+        "exclude fewer."
+    )
 
 
 def _add(root: _Node, name: str) -> None:

@@ -44,7 +44,7 @@ def build_sheet(
     entity = chosen.entity
     layout = _Layout(Owners(entity, predicate), backend, nests=nests)
     columns = layout.columns(chosen)
-    if not columns:
+    if not layout.stored:
         deeper = one_of(levels_left_out(chosen))
         raise RequestError(
             f"fields: columns hold one level of what is related to {entity.name}, so {deeper} "

@@ -10,6 +10,10 @@ from export_pipelines.cli.description import describe
 from export_pipelines.cli.export import export, export_and_report
 from export_pipelines.cli.imports import import_
 from export_pipelines.cli.platforms import platforms
+from export_pipelines.cli.profiles import profiles
+from export_pipelines.cli.prune import prune
+from export_pipelines.cli.registry import registry
+from export_pipelines.cli.schedules import schedules
 from export_pipelines.cli.terminal import exit_codes, make_sample
 
 _HELP = """
@@ -26,6 +30,7 @@ export-pipelines export csv products --platform partner    and deliver it
 export-pipelines platforms check partner    does that platform work?
 export-pipelines import products.csv --entity products     create and update products
 export-pipelines import stock.xlsx --entity stock_items --dry-run
+export-pipelines prune --dry-run            what is old, and would be removed
 export-pipelines dev                        web UI, schedules and GraphQL
 """
 
@@ -40,8 +45,8 @@ Exit codes: 0 done; 2 the request is wrong; 3 nothing to export;
 4 the database cannot be read; 5 files cannot be written;
 6 a value does not fit the format; 7 too many exports at once;
 8 a platform does not answer; 9 its configuration is wrong;
-10 it takes no file; 11 a file cannot be imported; 130 interrupted;
-1 anything else.
+10 it takes no file; 11 a file cannot be imported;
+12 the process of the run is gone; 130 interrupted; 1 anything else.
 """
 
 
@@ -54,6 +59,10 @@ def main() -> None:
 main.add_command(export)
 main.add_command(import_)
 main.add_command(platforms)
+main.add_command(profiles)
+main.add_command(schedules)
+main.add_command(registry)
+main.add_command(prune)
 
 
 @main.command()

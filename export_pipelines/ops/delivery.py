@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from export_pipelines.artifacts import Destination, ExportPlan, StagedFile, export_asset_key
+from export_pipelines.clock import now
 from export_pipelines.delivery import Delivery, Shipment, deliver
 from export_pipelines.journal import Journal
 from export_pipelines.naming import folder_name, name_values
@@ -16,13 +17,18 @@ from export_pipelines.ops.reporting import (
     duration,
     explained,
     file_metadata,
-    now,
+    own_organization,
     progress,
     publish_tags,
     rate,
 )
 from export_pipelines.platforms.base import CheckedStep, Platform
-from export_pipelines.platforms.configuration import label_of, open_platform, platform_config
+from export_pipelines.platforms.configuration import (
+    label_of,
+    open_active,
+    open_platform,
+    platform_config,
+)
 from export_pipelines.resources import ExportStore, Staging
 from export_pipelines.store import (
     MANIFEST_NAME,
@@ -81,7 +87,7 @@ def deliver_files(
     size = sum(file.bytes for file in stored.files)
     report = progress(context, "deliver", size)
     with explained(context, retries=RETRIES, about=destination.label):
-        platform = open_platform(destination.asked)
+        platform = open_active(destination.asked, plan.organization)
         shipment = shipment_of(plan, stored, platform)
         notes = staging.run_folder(plan.run_id) / "deliveries" / f"{destination.key}.jsonl"
         journal = Journal(notes, f"{platform.location}/{shipment.folder}")
@@ -150,7 +156,7 @@ def check(context: dg.OpExecutionContext) -> None:
     asked = context.op_config["platform"]
     label = label_of(asked)
     with explained(context, about=label):
-        platform = open_platform(asked)
+        platform = open_platform(asked, own_organization(context))
         steps = platform.check()
     context.add_output_metadata({"location": platform.location, "steps": _table(steps)})
     for step in steps:

@@ -8,13 +8,14 @@ import dagster as dg
 from pydantic import Field
 
 from export_pipelines.artifacts import ExportPlan, Shard, StagedFile
+from export_pipelines.clock import now
 from export_pipelines.compression import compress_files
 from export_pipelines.config import export_request
 from export_pipelines.formats import FORMATS
 from export_pipelines.ops.reporting import (
     explained,
     file_metadata,
-    now,
+    own_organization,
     preview,
     progress,
     publish_tags,
@@ -50,7 +51,12 @@ def query(context: dg.OpExecutionContext, config: QueryConfig, catalog: Catalog)
         require_own_slot(context)
         request = export_request(config.format, config.request)
         plan = plan_export(
-            request, snapshot, backend=catalog.backend, run_id=context.run_id, started_at=now()
+            request,
+            snapshot,
+            backend=catalog.backend,
+            run_id=context.run_id,
+            started_at=now(),
+            organization=own_organization(context),
         )
     publish_tags(context, {"export/resource_type": plan.resource_type})
     columns = [column.name for column in plan.sheets[0].columns]

@@ -20,6 +20,7 @@ from export_pipelines import settings
 from export_pipelines.artifacts import ExtensionField
 from export_pipelines.catalog.entities import EXTENDED, entity
 from export_pipelines.catalog.extensions import read_extension_fields
+from export_pipelines.clock import now
 from export_pipelines.config import import_request
 from export_pipelines.errors import FileRefused, one_of
 from export_pipelines.imports import drop_folder
@@ -38,7 +39,6 @@ from export_pipelines.imports.report import row_errors
 from export_pipelines.imports.validation import shop_defaults
 from export_pipelines.ops.reporting import (
     explained,
-    now,
     progress,
     publish_error,
     publish_tags,

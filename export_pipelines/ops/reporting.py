@@ -6,12 +6,13 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from export_pipelines import settings
 from export_pipelines.artifacts import ExportPlan, Part, StagedFile
 from export_pipelines.catalog.columns import written_frame
 from export_pipelines.errors import ExportPipelinesError, Interrupted, storage_error
@@ -94,6 +95,12 @@ def publish_tags(context: dg.OpExecutionContext, tags: Mapping[str, str]) -> Non
         context.instance.add_run_tags(context.run_id, dict(tags))
 
 
+def own_organization(context: dg.OpExecutionContext) -> str:
+    """Return whose run this is; an op called as a function is of the settings' organization."""
+    run = context.instance.get_run_by_id(context.run_id)
+    return organization_of(run) if run else settings.organization()
+
+
 def require_own_slot(context: dg.OpExecutionContext) -> None:
     """Refuse a run for which its organization has no room; an op called as a function has no run.
 
@@ -110,11 +117,6 @@ def progress(
 ) -> Progress:
     """Begin a stage of the run's progress."""
     return Progress(stage, total, lambda tags: publish_tags(context, tags), kind=kind)
-
-
-def now() -> str:
-    """Return the time as ISO 8601 in UTC, in milliseconds."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def duration(started_at: str, finished_at: str) -> float:

@@ -1,16 +1,17 @@
-"""Platforms as people configure them: by name in `platforms.yaml`, or written out in run config.
+"""Platforms as people configure them: by name, or written out in run config.
 
-Both have the same form, `{sftp: {host: …, password: {env: NAME}}}`. What is read here keeps the
-names of variables; their values are read when a platform is opened, and go nowhere else.
+Names are those of `platforms.yaml` and of the registry. What is written has the same form
+everywhere, `{sftp: {host: …, password: {env: NAME}}}`. Values of variables and secrets are read
+when a platform is opened, and go nowhere else.
 """
 
 import os
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
-import yaml
 from dagster._config import ScalarUnion
 from pydantic import ValidationError
 
@@ -27,12 +28,14 @@ from export_pipelines.errors import (
 from export_pipelines.naming import folder_name, name_values
 from export_pipelines.platforms import PLATFORMS
 from export_pipelines.platforms.base import Platform
+from export_pipelines.platforms.platforms_file import read_platforms
+from export_pipelines.registry.platforms import automatic, find, names
+from export_pipelines.registry.secrets import decrypt
 
 Asked = str | Mapping[str, Any]
 """A platform's name, or its type with its fields."""
 
 _TYPE_FIELD = "platform_type"
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _SOMETIME = name_values(
     resource_type="products",
     format_name="csv",
@@ -70,16 +73,20 @@ def label_of(asked: Asked) -> str:
     return asked if isinstance(asked, str) else next(iter(asked), "platform")
 
 
-def find_destinations(asked: Sequence[Asked]) -> tuple[Destination, ...]:
+def find_destinations(asked: Sequence[Asked] | None, organization: str) -> tuple[Destination, ...]:
     """Return where files are delivered, each with a key of its own.
 
     Args:
-        asked: names, or types with fields.
+        asked: names, or types with fields; None for the platforms that upload automatically.
+        organization: whose registered platforms are meant.
 
     Raises:
         PlatformMisconfigured: a platform is unknown or wrong.
-        RequestError: a platform is named twice.
+        RequestError: a platform is named twice, or is disabled.
+        RegistryUnavailable: the registry does not answer.
     """
+    if asked is None:
+        asked = automatic(organization)
     found: dict[str, Destination] = {}
     for one in asked:
         label = label_of(one)
@@ -90,72 +97,97 @@ def find_destinations(asked: Sequence[Asked]) -> tuple[Destination, ...]:
         while key in found:
             number += 1
             key = f"{base}_{number}"
-        open_platform(one)
+        open_active(one, organization)
         found[key] = Destination(key, label, one)
     return tuple(found.values())
 
 
-def open_platform(asked: Asked) -> Platform:
-    """Return a platform with the values of its variables; nothing connects.
+def open_active(asked: Asked, organization: str) -> Platform:
+    """Return a platform that is delivered to.
+
+    Raises:
+        RequestError: it is disabled.
+        PlatformMisconfigured, KeyUnavailable, RegistryUnavailable: as `open_platform`.
+    """
+    if isinstance(asked, str) and is_disabled(asked, organization):
+        raise RequestError(
+            f"The platform {shown(asked)} is disabled: enable it, or export without it."
+        )
+    return open_platform(asked, organization)
+
+
+def require_platform(name: str, organization: str) -> None:
+    """Refuse a name that no platform has.
+
+    Raises:
+        PlatformMisconfigured: there is no platform of that name.
+        RegistryUnavailable: the registry does not answer.
+    """
+    written = read_platforms()
+    if name not in written and find(organization, name) is None:
+        known = [*written, *names(organization)]
+        raise PlatformMisconfigured(_no_platform(name, known), field="platforms")
+
+
+def is_disabled(name: str, organization: str) -> bool:
+    """Return whether a registered platform is switched off; those of the file never are.
+
+    Raises:
+        RegistryUnavailable: the registry does not answer.
+    """
+    row = None if name in read_platforms() else find(organization, name)
+    return row is not None and not row.is_active
+
+
+def open_platform(asked: Asked, organization: str = "") -> Platform:
+    """Return a platform with its secrets and the values of its variables; nothing connects.
+
+    Args:
+        asked: a name in `platforms.yaml` or the registry, or a type with its fields.
+        organization: whose registered platforms are meant; empty for that of the settings.
 
     Raises:
         PlatformMisconfigured: there is no platform of that name, a field is unknown, missing or
             wrong, or a variable is not set.
+        KeyUnavailable: its secrets cannot be read, as their key is not there.
+        RegistryUnavailable: the registry does not answer.
     """
-    if isinstance(asked, str):
-        known = read_platforms()
-        if asked not in known:
-            raise PlatformMisconfigured(_no_platform(asked, list(known)), field="platforms")
-        return _build(known[asked], asked)
-    return _build(asked, label_of(asked))
+    if not isinstance(asked, str):
+        return build_platform(asked, label_of(asked))
+    written = read_platforms()
+    if asked in written:
+        return build_platform(written[asked], asked)
+    owner = organization or settings.organization()
+    row = find(owner, asked)
+    if row is None:
+        known = [*written, *names(owner)]
+        raise PlatformMisconfigured(_no_platform(asked, known), field="platforms")
+    return build_platform({row.platform_type: row.fields}, row.name, decrypt(row))
 
 
 def _no_platform(name: str, known: list[str]) -> str:
     path = settings.platforms_file()
     if known:
-        return f"{unknown('platform', name, known)} They are in {path}."
-    return f"There is no platform {shown(name)}: {path} names none. See docs/platforms.md."
+        return f"{unknown('platform', name, known)} They are registered, or in {path}."
+    return (
+        f"There is no platform {shown(name)}: none is registered, and {path} names none. See "
+        "docs/platforms.md."
+    )
 
 
-def read_platforms() -> dict[str, Mapping[str, Any]]:
-    """Return the platforms of `platforms.yaml` by name, as they are written there; none without it.
+def build_platform(
+    written: Any, label: str, secrets: Mapping[str, str] = MappingProxyType({})
+) -> Platform:
+    """Return the platform that is written out, with the values of its variables.
+
+    Args:
+        written: `{type: {field: value}}`.
+        label: what people call it.
+        secrets: its secret fields, from where secrets are kept.
 
     Raises:
-        PlatformMisconfigured: the file cannot be read, or has another form.
+        PlatformMisconfigured: a field is unknown, missing or wrong, or a variable is not set.
     """
-    path = settings.platforms_file()
-    try:
-        content = yaml.safe_load(path.read_bytes()) if path.exists() else {}
-    except OSError as error:
-        raise _unreadable(f"{path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" in line {where.line + 1}" if where else ""
-        problem = getattr(error, "problem", None) or "a value of it has no meaning"
-        raise _unreadable(f"{path} is no YAML{line}: {problem}.") from None
-    named = _named(content or {})
-    if named is None:
-        raise _unreadable(f"{path} must have one key, platforms, with a name for each platform.")
-    for name in named:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise _unreadable(
-                f"{path}: {shown(name)} cannot be a platform's name: use letters, digits, - and _."
-            )
-    return named
-
-
-def _named(content: Any) -> dict[str, Any] | None:
-    if not isinstance(content, dict) or content.keys() - {"platforms"}:
-        return None
-    named = content.get("platforms") or {}
-    return named if isinstance(named, dict) else None
-
-
-def _unreadable(sentence: str) -> PlatformMisconfigured:
-    return PlatformMisconfigured(sentence, field="platforms")
-
-
-def _build(written: Any, label: str) -> Platform:
     if not isinstance(written, Mapping) or len(written) != 1:
         raise PlatformMisconfigured(
             f"{label}: write one type of {one_of(list(PLATFORMS))} with its fields below it.",
@@ -169,6 +201,9 @@ def _build(written: Any, label: str) -> Platform:
     values = {
         name: _value(kind, name, value, label) for name, value in _mapping(fields, label).items()
     }
+    for name, value in secrets.items():
+        _require_characters(kind, name, value, label)
+    values |= secrets
     required = [name for name, field in kind.model_fields.items() if field.is_required()]
     for name in required:
         if values.get(name) is None:

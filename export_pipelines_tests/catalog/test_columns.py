@@ -1,5 +1,8 @@
+from typing import Any
+
 import polars as pl
 import pyarrow as pa
+import pytest
 
 from export_pipelines.artifacts import Column, Derivation, FieldType, Sheet, Statement
 from export_pipelines.catalog.columns import NESTING, spool_schema, written_frame
@@ -52,3 +55,41 @@ def test_derived_columns_are_computed_and_ordered() -> None:
 def test_columns_that_are_only_sources_are_not_written() -> None:
     assert written_frame(table(), sheet((AMOUNT,))).columns == ["amount"]
     assert written_frame(table(), sheet((CURRENCY, CENTS))).columns == ["currency", "cents"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "dtype"),
+    [
+        (FieldType.STRING, "cents", pl.String),
+        (FieldType.STRING, None, pl.String),
+        (FieldType.INTEGER, -(2**63), pl.Int64),
+        (FieldType.NUMBER, 0.1, pl.Float64),
+        (FieldType.BOOLEAN, False, pl.Boolean),
+    ],
+)
+def test_fixed_columns_hold_their_value_in_each_row(
+    kind: FieldType, value: Any, dtype: type[pl.DataType]
+) -> None:
+    fixed = Column("fixed", kind, Derivation("fixed", value=value))
+    frame = written_frame(table(), sheet((CENTS, fixed)))
+    assert frame.schema == {"cents": pl.Int64, "fixed": dtype}
+    assert frame.get_column("fixed").to_list() == [value] * 3
+    assert written_frame(table().slice(0, 0), sheet((fixed, CENTS))).schema == {
+        "fixed": dtype,
+        "cents": pl.Int64,
+    }
+
+
+def test_nested_columns_may_be_all_that_is_stored() -> None:
+    inner = Column("^c.*$", FieldType.INTEGER, source="owner.cents")
+    owner = Column("*", FieldType.OBJECT, None, "owner.id", (inner,))
+    fixed = Column("^f.*$", FieldType.INTEGER, Derivation("fixed", value=7))
+    stored = (Column("owner.id", FieldType.STRING), Column("owner.cents", FieldType.INTEGER))
+    rows = [{"owner.id": "a", "owner.cents": 1}, {"owner.id": None, "owner.cents": None}]
+    spooled = pa.Table.from_pylist(rows, spool_schema(stored))
+    objects = [{"^c.*$": 1}, None]
+    assert written_frame(spooled, sheet((owner,))).to_dict(as_series=False) == {"*": objects}
+    assert written_frame(spooled, sheet((fixed, owner))).to_dict(as_series=False) == {
+        "^f.*$": [7, 7],
+        "*": objects,
+    }

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from export_pipelines.artifacts import ExtensionField
 from export_pipelines.catalog.entities import ENTITIES, Field, FieldRole, entity
+from export_pipelines.catalog.headers import fixed_fields
 from export_pipelines.catalog.selection import Chosen, Skips, choose
 from export_pipelines.errors import RequestError
 
@@ -266,3 +267,48 @@ def test_nothing_can_be_included_with_some(name: str) -> None:
 def test_a_skip_can_leave_nothing() -> None:
     with pytest.raises(RequestError, match="the skip options leave no field of orders"):
         choose(ORDERS, exclude_fields=all_of("orders")[1:], skips=Skips(ids=True))
+
+
+@pytest.mark.parametrize(
+    ("fields", "includes", "fixed", "expected"),
+    [
+        (["id", "status"], [], ["b", "a"], ["id", "status", "b", "a"]),
+        (["id", "a", "status"], [], ["b", "a"], ["id", "a", "status", "b"]),
+        (["a", "customer.email"], [], ["a"], ["a", ("customer", ["email"])]),
+        (["customer.email"], [], ["a"], [("customer", ["email"]), "a"]),
+        (
+            ["id", "a"],
+            ["customer"],
+            ["a", "b"],
+            ["id", "a", ("customer", all_of("customers")), "b"],
+        ),
+        (["a"], ["customer"], ["a"], ["a", ("customer", all_of("customers"))]),
+        (["id", "customer", "status"], [], ["customer"], ["id", "customer", "status"]),
+        (["number", "id"], [], ["number"], ["number", "id", "number"]),
+        (
+            ["customer.email", "id"],
+            [],
+            ["customer.email"],
+            [("customer", ["email"]), "id", "customer.email"],
+        ),
+        (["*", "a"], [], ["a", "*"], [*all_of("orders"), "a", "*"]),
+        ([], [], ["a"], [*all_of("orders"), "a"]),
+    ],
+)
+def test_fixed_columns_come_last_unless_they_are_named(
+    fields: list[str], includes: list[str], fixed: list[str], expected: list[Any]
+) -> None:
+    columns = fixed_fields(dict.fromkeys(fixed, 1))
+    assert names(choose(ORDERS, fields, includes=includes, fixed=columns)) == expected
+
+
+def test_nothing_but_fixed_columns_is_refused() -> None:
+    columns = fixed_fields({"a": 1, "b": 2})
+    with pytest.raises(RequestError, match=r"^fields names only fixed columns: add at least one"):
+        choose(ORDERS, ["b", "a"], fixed=columns)
+    with pytest.raises(RequestError, match=r"^exclude_fields and the skip options leave no field"):
+        choose(ORDERS, [], ["*"], fixed=columns)
+    with pytest.raises(RequestError, match=r"^fields names a more than once"):
+        choose(ORDERS, ["id", "a", "a"], fixed=columns)
+    with pytest.raises(RequestError, match=r"^exclude_fields: There is no orders field 'a'\."):
+        choose(ORDERS, ["id"], ["a"], fixed=columns)

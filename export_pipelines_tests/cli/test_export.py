@@ -68,6 +68,25 @@ def test_json(home: Path) -> None:
     assert manifest["filters"] == {"is_active": "true", "status": "live"}
 
 
+def test_headers_and_fixed_columns(home: Path) -> None:
+    _, (path,) = exported(
+        "json", "--field", "sku", "--field", "b", "--field", "name",
+        "--rename", "sku=Item = number", "--rename", "name=Title",
+        "--filter", "sku_start=OUT-000", "--fixed", "b=text = x",
+        "--fixed", "a=5", "--fixed", "c=true", "--fixed", "d=null", "--fixed", 'e="5"',
+        "--fixed", "f=007", "--fixed", "g=-1.5", "--fixed", "h=", "--fixed", "i=[1]",
+        "--fixed", "j=NaN",
+    )  # fmt: skip
+    records = json.loads(path.read_text())
+    assert records
+    for record in records:
+        assert list(record) == ["Item = number", "b", "Title", *"acdefghij"]
+        assert record["Item = number"].startswith("OUT-000")
+        assert [record[name] for name in "bacdefghij"] == [
+            "text = x", 5, True, None, "5", "007", -1.5, "", "[1]", "NaN",
+        ]  # fmt: skip
+
+
 def test_excel(home: Path) -> None:
     _, (path,) = exported(
         "excel", "suppliers", "--include-sheets", "suppliers", "--include-sheets", "markets",
@@ -111,6 +130,10 @@ def test_what_was_written_is_reported(home: Path) -> None:
         (["csv", "--filter", "is_active=yes"], 2, "Filter 'is_active': 'yes' is not true or false"),
         (["csv", "--filter", "name=none such"], 3, "No products match {'name': 'none"),
         (["json", "--file-name", "a/b"], 2, "file_name 'a/b' cannot be a file's name"),
+        (["csv", "--rename", "skuu=a"], 2, "rename: There is no exported column 'skuu'. Did you"),
+        (["csv", "--rename", "sku="], 2, "rename.sku: '' cannot be a header: write 1 to 1,000"),
+        (["csv", "--fixed", "a=1e999"], 2, "fixed_columns.a: inf cannot be the value of a column"),
+        (["csv", "--fixed", "sku=a"], 2, "fixed_columns: 'sku' is also the header of the field"),
     ],
 )
 def test_what_cannot_be_exported(
@@ -129,6 +152,10 @@ def test_what_cannot_be_exported(
         ["xml"],
         ["csv", "--filter", "is_active"],
         ["csv", "--filter", "sku=a", "--filter", "sku=b"],
+        ["csv", "--rename", "sku"],
+        ["csv", "--rename", "sku=a", "--rename", "sku=b"],
+        ["csv", "--fixed", "a"],
+        ["csv", "--fixed", "a=1", "--fixed", "a=1"],
         ["csv", "--compression", "lz4"],
         ["csv", "--delimiter", "x"],
         ["csv", "--max-rows-per-file", "0"],

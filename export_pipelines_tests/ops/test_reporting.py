@@ -21,12 +21,12 @@ from export_pipelines.artifacts import (
     StagedFile,
     Statement,
 )
+from export_pipelines.clock import now
 from export_pipelines.errors import DataError, ExportPipelinesError, NoRecords, PlatformUnavailable
 from export_pipelines.ops.reporting import (
     duration,
     explained,
     file_metadata,
-    now,
     preview,
     progress,
     rate,

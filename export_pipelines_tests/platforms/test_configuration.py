@@ -16,9 +16,9 @@ from export_pipelines.platforms.configuration import (
     find_destinations,
     open_platform,
     platform_config,
-    read_platforms,
 )
 from export_pipelines.platforms.minio import Minio
+from export_pipelines.platforms.platforms_file import read_platforms
 
 SECRET = "correct horse battery staple"
 MINIO = {
@@ -189,7 +189,7 @@ def test_a_wrong_subfolder_is_found_before_anything_is_exported() -> None:
 def test_destinations_have_keys_of_their_own_and_no_secrets() -> None:
     write(FILE.replace("backup", "back-up").replace("{env: BUCKET}", "exports"))
     other = {"minio": {**MINIO, "bucket": "b", "subfolder": "{date:%Y-%m}"}}
-    found = find_destinations(["back-up", {"minio": MINIO}, other, "nas"])
+    found = find_destinations(["back-up", {"minio": MINIO}, other, "nas"], "default")
     assert found == (
         Destination("back_up", "back-up", "back-up"),
         Destination("minio", "minio", {"minio": MINIO}),
@@ -203,7 +203,7 @@ def test_destinations_have_keys_of_their_own_and_no_secrets() -> None:
 def test_a_platform_is_named_once(asked: Any) -> None:
     write(FILE)
     with pytest.raises(RequestError, match="more than once"):
-        find_destinations(asked)
+        find_destinations(asked, "default")
 
 
 @pytest.mark.parametrize("name", list(PLATFORMS))

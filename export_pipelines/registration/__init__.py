@@ -1,0 +1,1 @@
+"""Registering platforms, profiles and schedules: all that is written is checked first."""

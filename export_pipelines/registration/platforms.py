@@ -1,0 +1,152 @@
+"""Registering platforms: their fields are checked, their secrets encrypted, neither is shown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from export_pipelines import settings
+from export_pipelines.clock import now
+from export_pipelines.config_types import is_secret
+from export_pipelines.errors import NameTaken, RequestError, one_of, shown, unknown
+from export_pipelines.platforms import PLATFORMS
+from export_pipelines.platforms.configuration import build_platform
+from export_pipelines.platforms.platforms_file import read_platforms
+from export_pipelines.registry import rows
+from export_pipelines.registry.models import PlatformRow, ProfileRow, ScheduleRow
+from export_pipelines.registry.platforms import put_fields
+from export_pipelines.registry.secrets import decrypt
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What is registered as a platform (P24-P28).
+
+    Attributes:
+        name: what people call it.
+        platform_type: `gdrive`, `minio`, `ftp`, `sftp`, `s3` or `local`.
+        fields: its fields, secrets included; `{env: NAME}` for one that is read from a variable
+            whenever it is opened.
+        variables: which variables some fields were read from, when a file was applied.
+        is_active: whether anything is delivered to it.
+        auto_upload: whether exports go there that name no platforms.
+    """
+
+    name: str
+    platform_type: str
+    fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    is_active: bool = True
+    auto_upload: bool = True
+
+
+def check(asked: Platform) -> Platform:
+    """Return a platform with its values in the types of its fields.
+
+    Raises:
+        RequestError: its name is none, or is that of one in `platforms.yaml`.
+        PlatformMisconfigured: a field is unknown, missing or wrong.
+    """
+    rows.check_name("platform", asked.name)
+    if "/" in asked.name:
+        raise RequestError(f"{shown(asked.name)} cannot be a platform's name: it has a /.")
+    if asked.name in read_platforms():
+        raise NameTaken(
+            f"There is already a platform {shown(asked.name)} in {settings.platforms_file()}: "
+            "choose another name, or take that one out."
+        )
+    if asked.platform_type not in PLATFORMS:
+        raise RequestError(unknown("platform type", asked.platform_type, list(PLATFORMS)))
+    plain, secrets = _apart(asked)
+    made = build_platform({asked.platform_type: plain}, asked.name, secrets)
+    typed = {
+        name: value if isinstance(value, Mapping) else getattr(made, name)
+        for name, value in plain.items()
+    }
+    return replace(asked, fields={**typed, **secrets})
+
+
+def add(session: Session, organization: str, asked: Platform) -> PlatformRow:
+    """Store a checked platform.
+
+    Raises:
+        NameTaken: the organization has one of that name.
+        KeyUnavailable: its secrets cannot be encrypted, as the key of those before is gone.
+    """
+    rows.require_free(session, PlatformRow, organization, asked.name)
+    row = PlatformRow(organization=organization, name=asked.name, secrets="", secret_names=[])
+    _assign(session, row, asked)
+    rows.add(session, row)
+    return row
+
+
+def change(session: Session, row: PlatformRow, asked: Platform) -> bool:
+    """Store what a checked platform is now, and return whether anything differs.
+
+    Raises:
+        KeyUnavailable: its secrets cannot be read or encrypted.
+    """
+    if asked == registered(row):
+        return False
+    _assign(session, row, asked)
+    row.updated_at = now()
+    return True
+
+
+def remove(session: Session, row: PlatformRow) -> None:
+    """Take a platform out of the registry, with its secrets.
+
+    Raises:
+        RequestError: profiles or schedules deliver to it.
+    """
+    profiles = rows.all_of(session, ProfileRow, row.organization)
+    schedules = rows.all_of(session, ScheduleRow, row.organization)
+    users = [f"the profile {shown(one.name)}" for one in profiles if row.name in _names(one)]
+    users += [f"the schedule {shown(one.name)}" for one in schedules if row.name in _names(one)]
+    if users:
+        raise RequestError(
+            f"The platform {shown(row.name)} is used by {one_of(users)}: change those first, or "
+            "disable it."
+        )
+    session.delete(row)
+
+
+def _names(user: ProfileRow | ScheduleRow) -> list[str]:
+    return user.platforms or []
+
+
+def registered(row: PlatformRow) -> Platform:
+    """Return a stored platform with its secrets.
+
+    Raises:
+        KeyUnavailable: they cannot be read.
+    """
+    return Platform(
+        row.name,
+        row.platform_type,
+        {**row.fields, **decrypt(row)},
+        row.variables,
+        row.is_active,
+        row.auto_upload,
+    )
+
+
+def _assign(session: Session, row: PlatformRow, asked: Platform) -> None:
+    plain, secrets = _apart(asked)
+    row.platform_type = asked.platform_type
+    row.is_active = asked.is_active
+    row.auto_upload = asked.auto_upload
+    put_fields(session, row, plain, secrets, asked.variables)
+
+
+def _apart(asked: Platform) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return fields that may be stored and shown, and those that are secrets."""
+    known = PLATFORMS[asked.platform_type].model_fields
+    secrets = {
+        name: value
+        for name, value in asked.fields.items()
+        if name in known and is_secret(known[name]) and isinstance(value, str) and value
+    }
+    plain = {name: value for name, value in asked.fields.items() if name not in secrets}
+    return plain, secrets

@@ -1,0 +1,61 @@
+"""One change of the registry and of Dagster's states of schedules, made together."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+from sqlalchemy.orm import Session
+
+from export_pipelines.registry.database import reading, writing
+
+_INSTANCE = "dagster_instance"
+_STATES = "schedule_states"
+
+
+@contextmanager
+def registering(instance: dg.DagsterInstance, *, dry_run: bool = False) -> Iterator[Session]:
+    """Yield a session that writes, alone: committed at the end, rolled back by an exception.
+
+    Args:
+        instance: where the states of schedules are kept.
+        dry_run: whether all is rolled back in any case.
+
+    States of schedules are written right before the commit, when no name can be taken any more. A
+    definition that is loaded without its state would begin to count too late.
+
+    Raises:
+        RegistryUnavailable: the database does not answer, or is of a newer version.
+    """
+    with writing() as session:
+        states: list[Callable[[dg.DagsterInstance], None]] = []
+        session.info.update({_INSTANCE: instance, _STATES: states})
+        yield session
+        session.flush()
+        if dry_run:
+            session.rollback()
+            return
+        for write in states:
+            write(instance)
+
+
+@contextmanager
+def looking(instance: dg.DagsterInstance) -> Iterator[Session]:
+    """Yield a session that reads one moment of the registry.
+
+    Raises:
+        RegistryUnavailable: the database does not answer, or is of a newer version.
+    """
+    with reading() as session:
+        session.info[_INSTANCE] = instance
+        yield session
+
+
+def instance_of(session: Session) -> dg.DagsterInstance:
+    """Return where the states of schedules are kept that are changed with a session."""
+    instance: dg.DagsterInstance = session.info[_INSTANCE]
+    return instance
+
+
+def before_commit(session: Session, write: Callable[[dg.DagsterInstance], None]) -> None:
+    """Have something done to Dagster's records right before the session is committed."""
+    session.info[_STATES].append(write)

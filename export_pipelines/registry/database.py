@@ -1,0 +1,192 @@
+"""Opening the registry's database: made, migrated and locked as need be."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
+
+from export_pipelines import settings
+from export_pipelines.catalog.database import backend_of, engine
+from export_pipelines.errors import CatalogUnavailable, RegistryUnavailable
+from export_pipelines.registry.models import Base, StateRow
+
+REVISION = "0001"
+"""The newest revision of `migrations`, at which this version works."""
+
+VERSION_TABLE = "registry_version"
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_UPGRADE_LOCK = 7_301_955_242_310
+_LOCK_MS = 30_000
+_BEGIN = "registry_begin"
+_ALONE = {_BEGIN: "IMMEDIATE"}
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """Yield a session that sees one moment of the registry; one that is not made yet is empty.
+
+    Raises:
+        RegistryUnavailable: the database does not answer, or is of a newer version.
+    """
+    with (
+        _explained(),
+        _opened(settings.registry_url(), make=False) as opened,
+        Session(opened, expire_on_commit=False) as session,
+        session.begin(),
+    ):
+        yield session
+
+
+@contextmanager
+def writing() -> Iterator[Session]:
+    """Yield a session that writes, alone: committed at the end, rolled back by an exception.
+
+    Raises:
+        RegistryUnavailable: the database does not answer, or is of a newer version.
+    """
+    with _explained(), _opened(settings.registry_url(), make=True) as opened:
+        alone = opened.execution_options(**_ALONE)
+        with Session(alone, expire_on_commit=False) as session, session.begin():
+            # Keys of secrets are read, and names compared, while nobody else writes.
+            session.scalars(select(StateRow).with_for_update()).one()
+            yield session
+
+
+def state(session: Session) -> StateRow:
+    """Return what the registry knows about itself."""
+    return session.scalars(select(StateRow)).one()
+
+
+def schedules_revision() -> int:
+    """Return a number that changes whenever definitions of schedules do.
+
+    Raises:
+        RegistryUnavailable: the database does not answer, or is of a newer version.
+    """
+    with reading() as session:
+        return state(session).schedules_revision
+
+
+def revision_of(connection: Connection) -> str:
+    """Return the revision of the tables that are there; empty without any."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return ""
+    statement = text(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - a constant
+    return str(connection.scalar(statement) or "")
+
+
+def upgrade(connection: Connection, revision: str = REVISION) -> None:
+    """Bring the tables to a revision, within the connection's transaction."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+@contextmanager
+def _opened(url: str, *, make: bool) -> Iterator[Engine]:
+    path = _sqlite_file(url)
+    if path and not path.exists():
+        if not make:
+            yield _empty()
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+    opened = engine(url)
+    if path:
+        # Python's own transactions begin too late for what is read before it is written.
+        event.listen(opened, "connect", _autocommit)
+        event.listen(opened, "begin", _begin)
+    else:
+        event.listen(opened, "begin", _limit_waiting)
+    try:
+        _require_current(opened)
+        yield opened
+    finally:
+        opened.dispose()
+
+
+def _sqlite_file(url: str) -> Path | None:
+    if backend_of(url) != "sqlite":
+        return None
+    database = make_url(url).database
+    if not database or database == ":memory:":
+        raise CatalogUnavailable(
+            "An in-memory SQLite database ends with its only connection: name a file."
+        )
+    return Path(database)
+
+
+def _empty() -> Engine:
+    made = create_engine("sqlite://", poolclass=StaticPool)
+    Base.metadata.create_all(made)
+    with Session(made) as session, session.begin():
+        session.add(StateRow(id=1, schedules_revision=0, key_check=""))
+    with made.begin() as connection:
+        connection.execute(text(f"CREATE TABLE {VERSION_TABLE} (version_num TEXT)"))
+        connection.execute(
+            text(f"INSERT INTO {VERSION_TABLE} VALUES (:revision)"),  # noqa: S608 - a constant
+            {"revision": REVISION},
+        )
+    return made
+
+
+def _autocommit(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+
+
+def _begin(connection: Connection) -> None:
+    how = connection.get_execution_options().get(_BEGIN, "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {how}")
+
+
+def _limit_waiting(connection: Connection) -> None:
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_LOCK_MS}")
+
+
+def _require_current(opened: Engine) -> None:
+    """Migrate older tables; whoever comes second waits, and finds them done.
+
+    Raises:
+        RegistryUnavailable: a newer version of this program made them.
+    """
+    with opened.connect() as connection, connection.begin():
+        found = revision_of(connection)
+    if found == REVISION:
+        return
+    if found > REVISION:
+        raise RegistryUnavailable(
+            f"The registry's tables are of revision {found}, and this version of export-pipelines "
+            f"knows {REVISION}: install the newer version again."
+        )
+    with opened.execution_options(**_ALONE).connect() as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
+        if revision_of(connection) != REVISION:
+            upgrade(connection)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except CatalogUnavailable as error:
+        raise RegistryUnavailable(f"The registry cannot be opened: {error}") from None
+    except (DBAPIError, OSError) as error:
+        reason = " ".join(str(getattr(error, "orig", error)).split())
+        raise RegistryUnavailable(
+            f"The registry's database does not answer: {_without_password(reason)}. Start it, or "
+            "correct EXPORT_PIPELINES_REGISTRY_URL."
+        ) from None
+
+
+def _without_password(reason: str) -> str:
+    password = make_url(settings.registry_url()).password
+    return reason.replace(str(password), "***") if password else reason

@@ -1,0 +1,1 @@
+"""Revisions of the registry's tables, for Alembic; `registry.database` runs them by itself."""

@@ -1,0 +1,178 @@
+"""The registry's secrets: encrypted with Fernet, under a key that is kept apart from them.
+
+The key is that of `EXPORT_PIPELINES_SECRET_KEY`, or of the file `registry.key` in the home folder.
+Both may hold several: the first encrypts, all of them decrypt.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from export_pipelines import settings
+from export_pipelines.errors import KeyUnavailable
+from export_pipelines.registry.database import reading, state, writing
+from export_pipelines.registry.models import PlatformRow
+
+_CHECK = b"export-pipelines"
+_READ_ONLY_FOR_OWNER = 0o600
+
+
+def encrypt(session: Session, secrets: Mapping[str, str]) -> str:
+    """Return secrets as they are stored; a key is made if there has never been one.
+
+    Args:
+        session: of `writing`, so that no rotation is going on.
+        secrets: field and value.
+
+    Raises:
+        KeyUnavailable: what is stored already cannot be read with the key that is there.
+    """
+    if not secrets:
+        return ""
+    known = state(session)
+    keys = _known_keys(known.key_check) if known.key_check else _first_keys()
+    if not known.key_check:
+        known.key_check = keys.encrypt(_CHECK).decode()
+    return keys.encrypt(json.dumps(dict(secrets)).encode()).decode()
+
+
+def decrypt(row: PlatformRow) -> dict[str, str]:
+    """Return the secrets of a platform by field.
+
+    Raises:
+        KeyUnavailable: the key is not there, or it is another one.
+    """
+    if not row.secrets:
+        return {}
+    with suppress(KeyUnavailable):
+        return _decrypted(row.secrets)
+    # A rotation may have ended since the row was read.
+    with reading() as session:
+        again = session.get(PlatformRow, row.id)
+        return _decrypted(again.secrets if again else row.secrets)
+
+
+def rotate() -> int:
+    """Encrypt all secrets with a new key, and return of how many platforms there are some.
+
+    A key of the environment is not made here: put the new one before the old one, separated by a
+    comma, then rotate, then take the old one away.
+
+    Raises:
+        KeyUnavailable: what is stored cannot be read with the keys that are there.
+    """
+    with writing() as session:
+        known = state(session)
+        if not known.key_check:
+            return 0
+        path = settings.secret_key_file()
+        old = _texts()
+        _fernets(known.key_check, old)
+        texts = old
+        if not settings.secret_key():
+            texts = [Fernet.generate_key().decode(), *old]
+            # Until all is encrypted anew, and whenever this is interrupted, both are needed.
+            _replace(path, texts)
+        keys = _multiple(texts)
+        rows = session.scalars(select(PlatformRow).where(PlatformRow.secrets != "")).all()
+        for row in rows:
+            row.secrets = keys.rotate(row.secrets.encode()).decode()
+        known.key_check = keys.rotate(known.key_check.encode()).decode()
+        count = len(rows)
+    if not settings.secret_key():
+        _replace(path, texts[:1])
+    return count
+
+
+def _decrypted(token: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads(_read(_multiple(_texts()), token))
+    return found
+
+
+def _known_keys(key_check: str) -> MultiFernet:
+    return _fernets(key_check, _texts())
+
+
+def _fernets(key_check: str, texts: Sequence[str]) -> MultiFernet:
+    """Return keys of which one is right."""
+    keys = _multiple(texts)
+    _read(keys, key_check)
+    return keys
+
+
+def _read(keys: MultiFernet, token: str) -> bytes:
+    try:
+        return keys.decrypt(token.encode())
+    except InvalidToken:
+        raise KeyUnavailable(
+            f"The secrets of the registry cannot be read with the key {_place()}: it is another "
+            "than that they were encrypted with. Put the right one back, or remove the platforms "
+            "and register them again."
+        ) from None
+
+
+def _texts() -> list[str]:
+    """Return the keys that there are, the one that encrypts first."""
+    given = settings.secret_key()
+    if given:
+        return [text.strip() for text in given.split(",") if text.strip()]
+    path = settings.secret_key_file()
+    try:
+        return path.read_text(encoding="ascii", errors="replace").split()
+    except FileNotFoundError:
+        raise KeyUnavailable(
+            f"The key of the registry's secrets is gone: there is no {path}, and "
+            "EXPORT_PIPELINES_SECRET_KEY is not set. Put the file or the variable back; "
+            "without it, remove the platforms and register them again."
+        ) from None
+
+
+def _first_keys() -> MultiFernet:
+    """Return the keys of a registry without secrets; the file is made by whoever is first."""
+    path = settings.secret_key_file()
+    if not settings.secret_key() and not path.exists():
+        made = _written(path, [Fernet.generate_key().decode()])
+        try:
+            with suppress(FileExistsError):
+                os.link(made, path)
+        finally:
+            made.unlink()
+    return _multiple(_texts())
+
+
+def _multiple(texts: Sequence[str]) -> MultiFernet:
+    try:
+        return MultiFernet([Fernet(text) for text in texts])
+    except ValueError:
+        raise KeyUnavailable(
+            f"The key {_place()} is none: it must be 32 bytes in URL-safe base64, as "
+            "'export-pipelines registry make-key' prints one."
+        ) from None
+
+
+def _place() -> str:
+    if settings.secret_key():
+        return "in EXPORT_PIPELINES_SECRET_KEY"
+    return f"in {settings.secret_key_file()}"
+
+
+def _replace(path: Path, texts: Sequence[str]) -> None:
+    _written(path, texts).replace(path)
+
+
+def _written(beside: Path, texts: Sequence[str]) -> Path:
+    """Write keys to a file beside another, which only its owner may read, and flush it."""
+    path = beside.with_name(f".{beside.name}.{uuid4().hex}")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY_FOR_OWNER)
+    with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - a descriptor
+        file.write("\n".join(texts) + "\n")
+        file.flush()
+        os.fsync(descriptor)
+    return path

@@ -1,0 +1,1 @@
+"""What is old is removed: exports, staging folders, imported files, records of runs and ticks."""

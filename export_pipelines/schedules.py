@@ -1,0 +1,156 @@
+"""Registered schedules as schedules of Dagster, and what becomes of each of their ticks.
+
+Definitions say when; what is exported, and where to, is read from the registry at the tick.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.definitions_load_context import (
+    DefinitionsLoadContext,
+    DefinitionsLoadType,
+)
+
+from export_pipelines.clock import written
+from export_pipelines.cron import dagster_cron, is_due
+from export_pipelines.errors import one_of
+from export_pipelines.jobs import export_jobs
+from export_pipelines.limits import ACTIVE, ORGANIZATION_TAG, SCHEDULE_ID_TAG
+from export_pipelines.platforms.configuration import is_disabled
+from export_pipelines.registry.models import ScheduleRow
+from export_pipelines.registry.profiles import BUILT_IN, Profile
+from export_pipelines.registry.schedules import all_schedules, find_by_key
+from export_pipelines.staleness import DUE_TAG
+
+SCHEDULE_TAG = "export/schedule"
+PROFILE_TAG = "export/profile"
+NOTE_TAG = "export/note"
+
+_JOBS = {job.name: job for job in export_jobs}
+
+
+def registered_schedules() -> list[dg.ScheduleDefinition]:
+    """Return the definitions of all registered schedules, where definitions are made.
+
+    Runs, and programs that use a job, load the same definitions and need none of these.
+
+    Raises:
+        RegistryUnavailable: the registry does not answer.
+    """
+    if not DefinitionsLoadContext.is_set():
+        return []
+    if DefinitionsLoadContext.get().load_type is not DefinitionsLoadType.INITIALIZATION:
+        return []
+    return [build_schedule(row, profile) for row, profile in all_schedules()]
+
+
+def build_schedule(row: ScheduleRow, profile: Profile | None) -> dg.ScheduleDefinition:
+    """Return the definition of a registered schedule; without its profile it says so when due."""
+    job = _job_of(profile or BUILT_IN)
+
+    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return evaluate(context, row.key, job.name)
+
+    return dg.ScheduleDefinition(
+        name=row.key,
+        job=job,
+        cron_schedule=dagster_cron(row.cron_expression, row.timezone),
+        execution_timezone=row.timezone,
+        execution_fn=tick,
+        default_status=dg.DefaultScheduleStatus.RUNNING
+        if row.is_active
+        else dg.DefaultScheduleStatus.STOPPED,
+        description=f"{row.name}: exports the profile {row.profile}.",
+        metadata={"organization": row.organization, "profile": row.profile},
+    )
+
+
+class ChangedJobError(Exception):
+    """A profile has another format now; the tick is tried again, when that is loaded."""
+
+
+def evaluate(
+    context: dg.ScheduleEvaluationContext, key: str, job_name: str
+) -> dg.RunRequest | dg.SkipReason:
+    """Return the run of a due schedule, or why there is none this time.
+
+    Args:
+        context: the tick's.
+        key: the schedule's name in Dagster.
+        job_name: the job that its definition is bound to.
+
+    Raises:
+        RegistryUnavailable: the registry does not answer; Dagster tries the tick again.
+        ChangedJobError: it has to be another job by now.
+    """
+    due = context.scheduled_execution_time.timestamp()
+    found = find_by_key(key)
+    if found is None:
+        return dg.SkipReason("This schedule was removed.")
+    row, profile = found
+    if not is_due(row.cron_expression, row.timezone, due):
+        return dg.SkipReason(
+            f"This schedule was changed to {row.cron_expression} in {row.timezone}, which is not "
+            "due now."
+        )
+    if profile is None or not profile.is_active:
+        state = "is disabled" if profile else "does not exist"
+        return dg.SkipReason(f"Nothing was exported: the profile {row.profile} {state}.")
+    going = _going_on(context.instance, row, due)
+    if going:
+        return dg.SkipReason(
+            f"The run before this one is still going on: {going}. This time nothing was exported."
+        )
+    if _job_of(profile).name != job_name:
+        raise ChangedJobError(f"The profile {row.profile} has another format now: tried again.")
+    request = _request(row, profile, due)
+    if NOTE_TAG in request.tags:
+        context.log.warning(request.tags[NOTE_TAG])
+    return request
+
+
+def _request(row: ScheduleRow, profile: Profile, due: float) -> dg.RunRequest:
+    named = row.platforms if row.platforms is not None else profile.platforms
+    platforms, disabled = _apart(named, row.organization)
+    moment = _written(due)
+    tags = {
+        ORGANIZATION_TAG: row.organization,
+        SCHEDULE_TAG: row.name,
+        SCHEDULE_ID_TAG: row.id,
+        PROFILE_TAG: row.profile,
+        DUE_TAG: moment,
+    }
+    if disabled:
+        verb = "are" if len(disabled) > 1 else "is"
+        tags[NOTE_TAG] = f"Not delivered to {one_of(disabled)}, which {verb} disabled."
+    config: dict[str, Any] = {**profile.request, "platforms": platforms}
+    return dg.RunRequest(run_key=f"{row.id}:{moment}", run_config=config, tags=tags)
+
+
+def _apart(names: Sequence[str] | None, organization: str) -> tuple[list[str] | None, list[str]]:
+    """Return the platforms that are delivered to, and those that are disabled."""
+    if names is None:
+        return None, []
+    disabled = [name for name in names if is_disabled(name, organization)]
+    return [name for name in names if name not in disabled], disabled
+
+
+def _going_on(instance: dg.DagsterInstance, row: ScheduleRow, due: float) -> str:
+    """Return the run of an earlier tick that has not ended; empty without one.
+
+    A tick that was interrupted is evaluated again: its own run is none of an earlier one.
+    """
+    filters = dg.RunsFilter(statuses=ACTIVE, tags={SCHEDULE_ID_TAG: row.id})
+    moment = _written(due)
+    runs = instance.get_runs(filters)
+    return next((run.run_id for run in runs if run.tags.get(DUE_TAG) != moment), "")
+
+
+def _written(moment: float) -> str:
+    return written(datetime.fromtimestamp(moment, timezone.utc))
+
+
+def _job_of(profile: Profile) -> dg.JobDefinition:
+    return _JOBS.get(f"export_{profile.format}", _JOBS[f"export_{BUILT_IN.format}"])

@@ -1,0 +1,89 @@
+"""Processes that belong together: one that dies is started again, all are stopped together."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import click
+
+from export_pipelines.errors import StorageUnavailable
+
+_STOP_SECONDS = 15
+_QUICK_SECONDS = 30
+_MOST_QUICK_ENDS = 3
+
+
+@dataclass
+class Server:
+    """A process of ours.
+
+    Attributes:
+        name: what people call it.
+        arguments: of `python -m`.
+        environment: its variables.
+    """
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+    _started: float = field(default=0.0, init=False)
+    _quick_ends: int = field(default=0, init=False)
+
+    def start(self) -> None:
+        """Start it, in a session of its own: the terminal's Ctrl-C is for us to pass on."""
+        self._started = time.monotonic()
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+            [sys.executable, "-m", *self.arguments],
+            env=dict(self.environment),
+            start_new_session=True,
+        )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def keep_running(self) -> None:
+        """Start it again if it has ended.
+
+        Raises:
+            StorageUnavailable: it has ended soon after each of its last starts.
+        """
+        if self.is_running:
+            return
+        quick = time.monotonic() - self._started < _QUICK_SECONDS
+        self._quick_ends = self._quick_ends + 1 if quick else 0
+        if self._quick_ends >= _MOST_QUICK_ENDS:
+            raise StorageUnavailable(
+                f"The {self.name} ends by itself again and again; its last messages are above."
+            )
+        click.echo(f"The {self.name} has ended by itself, and is started again.", err=True)
+        self.start()
+
+    def ask_to_stop(self) -> None:
+        """Ask it to end."""
+        if self._process:
+            with suppress(ProcessLookupError):
+                self._process.terminate()
+
+    def stop(self) -> None:
+        """Wait until it has ended, and end it if it does not."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def stop_all(servers: Sequence[Server]) -> None:
+    """Stop servers together."""
+    for server in servers:
+        server.ask_to_stop()
+    for server in servers:
+        server.stop()

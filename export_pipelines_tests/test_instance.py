@@ -1,0 +1,79 @@
+"""Runs that others end for them say why, as those that end by themselves do."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from export_pipelines_tests.code_server import (
+    INTERRUPTED,
+    LOST,
+    MISSING,
+    Place,
+    kill_worker,
+    last_message,
+    open_place,
+    outcome,
+    started,
+    status,
+    until,
+)
+from export_pipelines_tests.runs import record_run
+
+# Servers start: seconds on an idle machine, minutes on a busy one.
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def served(postgres_shop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with open_place(tmp_path_factory.mktemp("home"), postgres_shop) as place, place.serve():
+        yield place
+
+
+@pytest.fixture
+def ended() -> int:
+    """Return the number of a process that was."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+        return process.pid
+
+
+def test_a_code_server_says_why_a_run_has_ended(served: Place) -> None:
+    run = served.launch()
+    served.look()
+    assert outcome(served.instance, run) == ["STARTED", "", ""]
+    kill_worker(served, run)
+    until(lambda: status(served.instance, run) == "FAILURE")
+    assert outcome(served.instance, run) == ["FAILURE", "worker_lost", LOST]
+    assert last_message(served.instance, run) == LOST
+
+
+def test_a_killed_run_that_was_being_cancelled(served: Place) -> None:
+    run = served.launch()
+    served.instance.report_run_canceling(run)
+    kill_worker(served, run)
+    until(lambda: status(served.instance, run) == "CANCELED")
+    assert outcome(served.instance, run) == ["CANCELED", "interrupted", INTERRUPTED]
+
+
+def test_a_run_that_cannot_be_cancelled_any_more(served: Place, ended: int) -> None:
+    run = started(served.instance, ended)
+    served.instance.report_run_canceling(run)
+    time.sleep(1)
+    served.look()
+    assert outcome(served.instance, run) == ["CANCELED", "interrupted", INTERRUPTED]
+
+
+def test_a_run_that_never_began(served: Place) -> None:
+    run = record_run(served.instance)
+    starting = dg.DagsterEvent(dg.DagsterEventType.RUN_STARTING.value, "export_csv")
+    served.instance.report_dagster_event(starting, run.run_id)
+    served.look()
+    assert outcome(served.instance, run) == ["STARTING", "", ""]
+    time.sleep(1)
+    served.look()
+    assert outcome(served.instance, run) == ["FAILURE", "worker_lost", MISSING]
+    assert last_message(served.instance, run) == MISSING
