@@ -13,9 +13,14 @@ _DEFAULT_RESOURCE_TYPE = "products"
 _ERROR_TAGS = ("export/error", "export/error_code")
 
 # A run executed again inherits the tags of the one before, and none can be removed.
-_OUTCOMES = tuple(
-    f"import/{name}"
-    for name in ("error", "error_code", "rows", "created", "updated", "unchanged", "failed")
+_OUTCOMES = (
+    *(
+        f"import/{name}"
+        for name in ("error", "error_code", "rows", "created", "updated", "unchanged", "failed")
+    ),
+    "export/pruned_at",
+    "prune/error",
+    "prune/error_code",
 )
 
 

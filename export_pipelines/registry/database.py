@@ -24,6 +24,7 @@ _UPGRADE_LOCK = 7_301_955_242_310
 _LOCK_MS = 30_000
 _BEGIN = "registry_begin"
 _ALONE = {_BEGIN: "IMMEDIATE"}
+_ONE_MOMENT = {"postgresql": {"isolation_level": "REPEATABLE READ"}, "sqlite": {}}
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def reading() -> Iterator[Session]:
     with (
         _explained(),
         _opened(settings.registry_url(), make=False) as opened,
-        Session(opened, expire_on_commit=False) as session,
+        Session(_seeing_one_moment(opened), expire_on_commit=False) as session,
         session.begin(),
     ):
         yield session
@@ -94,11 +95,11 @@ def upgrade(connection: Connection, revision: str = REVISION) -> None:
 @contextmanager
 def _opened(url: str, *, make: bool) -> Iterator[Engine]:
     path = _sqlite_file(url)
-    if path and not path.exists():
-        if not make:
-            yield _empty()
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if path and not path.exists() and not make:
+        yield from _empty()
+        return
+    if path:
+        _make_folder(path.parent)
     opened = engine(url)
     if path:
         # Python's own transactions begin too late for what is read before it is written.
@@ -107,10 +108,28 @@ def _opened(url: str, *, make: bool) -> Iterator[Engine]:
     else:
         event.listen(opened, "begin", _limit_waiting)
     try:
-        _require_current(opened)
+        found = _revision(opened)
+        if not found and not make:
+            yield from _empty()
+            return
+        _require_current(opened, found)
         yield opened
     finally:
         opened.dispose()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RegistryUnavailable(
+            f"The registry's folder {folder} cannot be made: {error.strerror}. Correct "
+            "EXPORT_PIPELINES_HOME or EXPORT_PIPELINES_REGISTRY_URL."
+        ) from None
+
+
+def _seeing_one_moment(opened: Engine) -> Engine:
+    return opened.execution_options(**_ONE_MOMENT[opened.dialect.name])
 
 
 def _sqlite_file(url: str) -> Path | None:
@@ -124,18 +143,16 @@ def _sqlite_file(url: str) -> Path | None:
     return Path(database)
 
 
-def _empty() -> Engine:
+def _empty() -> Iterator[Engine]:
+    """Yield a registry without rows that nobody else sees."""
     made = create_engine("sqlite://", poolclass=StaticPool)
-    Base.metadata.create_all(made)
-    with Session(made) as session, session.begin():
-        session.add(StateRow(id=1, schedules_revision=0, key_check=""))
-    with made.begin() as connection:
-        connection.execute(text(f"CREATE TABLE {VERSION_TABLE} (version_num TEXT)"))
-        connection.execute(
-            text(f"INSERT INTO {VERSION_TABLE} VALUES (:revision)"),  # noqa: S608 - a constant
-            {"revision": REVISION},
-        )
-    return made
+    try:
+        Base.metadata.create_all(made)
+        with Session(made) as session, session.begin():
+            session.add(StateRow(id=1, schedules_revision=0, key_check=""))
+        yield made
+    finally:
+        made.dispose()
 
 
 def _autocommit(connection: Any, _record: Any) -> None:
@@ -151,14 +168,17 @@ def _limit_waiting(connection: Connection) -> None:
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_LOCK_MS}")
 
 
-def _require_current(opened: Engine) -> None:
+def _revision(opened: Engine) -> str:
+    with opened.connect() as connection, connection.begin():
+        return revision_of(connection)
+
+
+def _require_current(opened: Engine, found: str) -> None:
     """Migrate older tables; whoever comes second waits, and finds them done.
 
     Raises:
         RegistryUnavailable: a newer version of this program made them.
     """
-    with opened.connect() as connection, connection.begin():
-        found = revision_of(connection)
     if found == REVISION:
         return
     if found > REVISION:
@@ -179,8 +199,8 @@ def _explained() -> Iterator[None]:
         yield
     except CatalogUnavailable as error:
         raise RegistryUnavailable(f"The registry cannot be opened: {error}") from None
-    except (DBAPIError, OSError) as error:
-        reason = " ".join(str(getattr(error, "orig", error)).split())
+    except DBAPIError as error:
+        reason = " ".join(str(error.orig).split())
         raise RegistryUnavailable(
             f"The registry's database does not answer: {_without_password(reason)}. Start it, or "
             "correct EXPORT_PIPELINES_REGISTRY_URL."

@@ -37,8 +37,10 @@ def encrypt(session: Session, secrets: Mapping[str, str]) -> str:
     if not secrets:
         return ""
     known = state(session)
-    keys = _known_keys(known.key_check) if known.key_check else _first_keys()
-    if not known.key_check:
+    if known.key_check and _platforms_with_secrets(session):
+        keys = _fernets(known.key_check, _texts())
+    else:
+        keys = _first_keys()
         known.key_check = keys.encrypt(_CHECK).decode()
     return keys.encrypt(json.dumps(dict(secrets)).encode()).decode()
 
@@ -51,12 +53,17 @@ def decrypt(row: PlatformRow) -> dict[str, str]:
     """
     if not row.secrets:
         return {}
-    with suppress(KeyUnavailable):
-        return _decrypted(row.secrets)
-    # A rotation may have ended since the row was read.
-    with reading() as session:
-        again = session.get(PlatformRow, row.id)
-        return _decrypted(again.secrets if again else row.secrets)
+    token = row.secrets
+    while True:
+        try:
+            return _decrypted(token)
+        except KeyUnavailable:
+            # A rotation may have ended since the row was read.
+            with reading() as session:
+                again = session.get(PlatformRow, row.id)
+            if again is None or again.secrets == token:
+                raise
+            token = again.secrets
 
 
 def rotate() -> int:
@@ -81,23 +88,31 @@ def rotate() -> int:
             # Until all is encrypted anew, and whenever this is interrupted, both are needed.
             _replace(path, texts)
         keys = _multiple(texts)
-        rows = session.scalars(select(PlatformRow).where(PlatformRow.secrets != "")).all()
+        rows = _platforms_with_secrets(session)
         for row in rows:
             row.secrets = keys.rotate(row.secrets.encode()).decode()
         known.key_check = keys.rotate(known.key_check.encode()).decode()
-        count = len(rows)
     if not settings.secret_key():
-        _replace(path, texts[:1])
-    return count
+        _drop_old_keys()
+    return len(rows)
+
+
+def _drop_old_keys() -> None:
+    """Leave only the key that all is encrypted with; another rotation may have begun meanwhile."""
+    with writing() as session:
+        newest = _texts()[:1]
+        with suppress(KeyUnavailable):
+            _fernets(state(session).key_check, newest)
+            _replace(settings.secret_key_file(), newest)
+
+
+def _platforms_with_secrets(session: Session) -> Sequence[PlatformRow]:
+    return session.scalars(select(PlatformRow).where(PlatformRow.secrets != "")).all()
 
 
 def _decrypted(token: str) -> dict[str, str]:
     found: dict[str, str] = json.loads(_read(_multiple(_texts()), token))
     return found
-
-
-def _known_keys(key_check: str) -> MultiFernet:
-    return _fernets(key_check, _texts())
 
 
 def _fernets(key_check: str, texts: Sequence[str]) -> MultiFernet:

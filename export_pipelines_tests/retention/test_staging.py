@@ -42,7 +42,7 @@ def test_what_an_active_run_resumes_stays(past: Past, recorded: bool, status: St
     """A run that is resumed twice works in the folder of the first, whose record may be gone."""
     first = past.record(400, Status.FAILURE)
     second = past.record(300, Status.FAILURE, again=first)
-    third = past.record(0.1, status, again=second, root=first)
+    third = past.record(400, status, again=second, root=first)
     for run_id in (first, second):
         past.stage(run_id, 400)
         if not recorded:
