@@ -27,6 +27,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.nested_json
 	$(BIN)/python -m benchmarks.uploads
 	$(BIN)/python -m benchmarks.imports
+	$(BIN)/python -m benchmarks.schedules
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13) and "export-pipelines needs Python 3.10 to 3.13; choose one with: make PYTHON=python3.12")'

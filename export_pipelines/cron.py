@@ -156,7 +156,8 @@ def _check_field(text: str, name: str, first: int, last: int, names: tuple[str, 
         bounds = [each for each in (found.groups()[:2] if found else ()) if each is not None]
         numbers = [_number(bound, first, names) for bound in bounds]
         right = found and all(number is not None and first <= number <= last for number in numbers)
-        if not right or (found and found.group(3) and not int(found.group(3))):
+        step = int(found.group(3) or 1) if found else 0
+        if not right or not 1 <= step <= last:
             also = f" or {names[0]} to {names[-1]}" if names else ""
             raise RequestError(
                 f"The {name} {shown(text)} of the cron expression is wrong: use * or numbers from "

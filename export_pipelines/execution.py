@@ -4,6 +4,7 @@ import gc
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -56,38 +57,59 @@ def prepare_dagster_home() -> Path:
 
 @contextmanager
 def open_instance() -> Iterator[dg.DagsterInstance]:
-    """Open Dagster's records in the home folder."""
-    with dg.DagsterInstance.from_config(str(prepare_dagster_home())) as instance:
+    """Open Dagster's records in the home folder; their tables are made if need be."""
+    folder = prepare_dagster_home()
+    made = folder / ".tables-made"
+    if not made.exists():
+        # Two processes that make them at the same moment fail each other.
+        with (folder / ".tables-lock").open("w") as lock:
+            flock(lock, LOCK_EX)
+            with dg.DagsterInstance.from_config(str(folder)) as instance:
+                instance.get_runs(limit=1)
+                instance.all_instigator_state()
+                instance.get_asset_keys(limit=1)
+            made.touch()
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
         yield instance
 
 
 def make_records() -> None:
-    """Make Dagster's tables: two servers that make them at the same moment fail each other."""
+    """Make Dagster's tables before servers do, which fail each other."""
     with open_instance() as instance:
-        instance.get_runs(limit=1)
         adopt_states(instance)
-        instance.get_asset_keys(limit=1)
 
 
-def check_export(instance: dg.DagsterInstance, format_name: str, config: Mapping[str, Any]) -> None:
+def check_export(
+    instance: dg.DagsterInstance,
+    format_name: str,
+    config: Mapping[str, Any],
+    organization: str = "",
+) -> None:
     """Refuse an export that would fail, before there is a run of it.
 
     Args:
         instance: where runs are recorded.
         format_name: a registered format.
         config: the job's run config.
+        organization: whose export it is; empty for that of the settings.
 
     Raises:
         RequestError: the request is wrong, or nothing or too much matches it.
         TooManyExports: as many as are allowed are pending or running.
         CatalogUnavailable: the database fails.
     """
-    require_slot(instance, settings.organization())
+    owner = organization or settings.organization()
+    require_slot(instance, owner)
     request = export_request(format_name, config)
     catalog = Catalog()
     with catalog.snapshots() as (snapshot,):
         plan = plan_export(
-            request, snapshot, backend=catalog.backend, run_id=str(uuid4()), started_at=now()
+            request,
+            snapshot,
+            backend=catalog.backend,
+            run_id=str(uuid4()),
+            started_at=now(),
+            organization=owner,
         )
         count_records(plan, snapshot, catalog.backend)
 

@@ -3,8 +3,9 @@
 Definitions say when; what is exported, and where to, is read from the registry at the tick.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
+from itertools import takewhile
 from typing import Any
 
 import dagster as dg
@@ -14,7 +15,7 @@ from dagster._core.definitions.definitions_load_context import (
 )
 
 from export_pipelines.clock import written
-from export_pipelines.cron import dagster_cron, is_due
+from export_pipelines.cron import dagster_cron, due_times, is_due
 from export_pipelines.errors import one_of
 from export_pipelines.jobs import export_jobs
 from export_pipelines.limits import ACTIVE, ORGANIZATION_TAG, SCHEDULE_ID_TAG
@@ -22,11 +23,15 @@ from export_pipelines.platforms.configuration import is_disabled
 from export_pipelines.registry.models import ScheduleRow
 from export_pipelines.registry.profiles import BUILT_IN, Profile
 from export_pipelines.registry.schedules import all_schedules, find_by_key
+from export_pipelines.schedule_states import last_ticks, running_since
 from export_pipelines.staleness import DUE_TAG
 
 SCHEDULE_TAG = "export/schedule"
 PROFILE_TAG = "export/profile"
 NOTE_TAG = "export/note"
+
+_LOADING_SECONDS = 180
+"""A new definition is known to the daemon within two of its minutes."""
 
 _JOBS = {job.name: job for job in export_jobs}
 
@@ -50,8 +55,9 @@ def build_schedule(row: ScheduleRow, profile: Profile | None) -> dg.ScheduleDefi
     """Return the definition of a registered schedule; without its profile it says so when due."""
     job = _job_of(profile or BUILT_IN)
 
-    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        return evaluate(context, row.key, job.name)
+    def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        found = evaluate(context, row.key, job.name)
+        yield from [found] if isinstance(found, dg.SkipReason) else found
 
     return dg.ScheduleDefinition(
         name=row.key,
@@ -73,8 +79,10 @@ class ChangedJobError(Exception):
 
 def evaluate(
     context: dg.ScheduleEvaluationContext, key: str, job_name: str
-) -> dg.RunRequest | dg.SkipReason:
+) -> list[dg.RunRequest] | dg.SkipReason:
     """Return the run of a due schedule, or why there is none this time.
+
+    The first time there are more if it was due while its definition was being loaded.
 
     Args:
         context: the tick's.
@@ -98,17 +106,33 @@ def evaluate(
     if profile is None or not profile.is_active:
         state = "is disabled" if profile else "does not exist"
         return dg.SkipReason(f"Nothing was exported: the profile {row.profile} {state}.")
-    going = _going_on(context.instance, row, due)
+    times = [*_due_while_loading(context.instance, row, due), due]
+    going = _going_on(context.instance, row, times)
     if going:
         return dg.SkipReason(
             f"The run before this one is still going on: {going}. This time nothing was exported."
         )
     if _job_of(profile).name != job_name:
         raise ChangedJobError(f"The profile {row.profile} has another format now: tried again.")
-    request = _request(row, profile, due)
-    if NOTE_TAG in request.tags:
-        context.log.warning(request.tags[NOTE_TAG])
-    return request
+    requests = [_request(row, profile, each) for each in times]
+    if NOTE_TAG in requests[-1].tags:
+        context.log.warning(requests[-1].tags[NOTE_TAG])
+    return requests
+
+
+def _due_while_loading(instance: dg.DagsterInstance, row: ScheduleRow, due: float) -> list[float]:
+    """Return when a schedule was due that Dagster did not know yet.
+
+    Dagster makes up for the latest time only, which is right for a daemon that was down, but not
+    for a schedule that was registered seconds before it was due.
+    """
+    since = running_since(instance, row.key)
+    if since is None or due - since > _LOADING_SECONDS:
+        return []
+    if any(since <= tick.timestamp < due for tick in last_ticks(instance, row.key, 2)):
+        return []
+    times = (each.timestamp() for each in due_times(row.cron_expression, row.timezone, since))
+    return list(takewhile(lambda each: each < due, times))
 
 
 def _request(row: ScheduleRow, profile: Profile, due: float) -> dg.RunRequest:
@@ -137,15 +161,15 @@ def _apart(names: Sequence[str] | None, organization: str) -> tuple[list[str] | 
     return [name for name in names if name not in disabled], disabled
 
 
-def _going_on(instance: dg.DagsterInstance, row: ScheduleRow, due: float) -> str:
+def _going_on(instance: dg.DagsterInstance, row: ScheduleRow, times: Sequence[float]) -> str:
     """Return the run of an earlier tick that has not ended; empty without one.
 
-    A tick that was interrupted is evaluated again: its own run is none of an earlier one.
+    A tick that was interrupted is evaluated again: its own runs are none of an earlier one.
     """
     filters = dg.RunsFilter(statuses=ACTIVE, tags={SCHEDULE_ID_TAG: row.id})
-    moment = _written(due)
+    own = [_written(each) for each in times]
     runs = instance.get_runs(filters)
-    return next((run.run_id for run in runs if run.tags.get(DUE_TAG) != moment), "")
+    return next((run.run_id for run in runs if run.tags.get(DUE_TAG) not in own), "")
 
 
 def _written(moment: float) -> str:

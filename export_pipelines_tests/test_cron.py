@@ -338,7 +338,7 @@ EXPRESSIONS = st.sampled_from(ALIASES) | st.tuples(
     fields(0, 7, DAYS),
 ).map(" ".join)
 CHANGES = [
-    datetime(2026, *date, tzinfo=timezone.utc)
+    datetime(2026, *date, tzinfo=timezone.utc)  # type: ignore[arg-type,misc]
     for date in [(3, 29, 1), (10, 25, 1), (4, 4, 15), (10, 3, 15, 30), (11, 1, 6)]
 ]
 MOMENTS = st.integers(1_735_689_600, 1_830_000_000) | st.tuples(

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -63,7 +64,7 @@ def add_folder(instance: dg.DagsterInstance, name: str, folder: Path, **fields: 
 
 def tick(
     instance: dg.DagsterInstance, moment: datetime = MONDAY, job: str = "export_csv"
-) -> dg.RunRequest | dg.SkipReason:
+) -> list[dg.RunRequest] | dg.SkipReason:
     context = dg.build_schedule_context(instance, scheduled_execution_time=moment)
     with context:
         return evaluate(context, KEY, job)
@@ -71,8 +72,9 @@ def tick(
 
 def request_of(instance: dg.DagsterInstance) -> dg.RunRequest:
     found = tick(instance)
-    assert isinstance(found, dg.RunRequest), found
-    return found
+    assert isinstance(found, list), found
+    [request] = found
+    return request
 
 
 def skip_of(instance: dg.DagsterInstance, moment: datetime = MONDAY) -> str:
@@ -189,7 +191,40 @@ def test_a_run_that_has_ended_is_no_hindrance(instance: dg.DagsterInstance, stat
     add_schedule(instance)
     add_run(instance, request_of(instance), dg.DagsterRunStatus(status))
     later = tick(instance, MONDAY.replace(year=2026, month=12, day=7))
-    assert isinstance(later, dg.RunRequest)
+    assert isinstance(later, list)
+
+
+def start_at(instance: dg.DagsterInstance, moment: datetime, monkeypatch: Any) -> None:
+    """Have a schedule for each minute registered at a moment."""
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", moment.timestamp)
+        with registering(instance) as session:
+            schedules.add(session, "default", Schedule("Every Monday", "* * * * *"))
+
+
+def due(found: list[dg.RunRequest] | dg.SkipReason) -> list[str]:
+    assert isinstance(found, list), found
+    return [request.tags[DUE_TAG][11:16] for request in found]
+
+
+def test_what_was_due_while_it_was_loaded_is_made_up_for(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_at(instance, MONDAY.replace(hour=7, minute=58, second=55), monkeypatch)
+    assert due(tick(instance, MONDAY.replace(hour=7, minute=59))) == ["07:59"]
+    found = tick(instance)
+    assert due(found) == ["07:59", "08:00"]
+    assert isinstance(found, list)
+    # An interrupted tick, which is evaluated again, asks for the same runs.
+    add_run(instance, found[0], dg.DagsterRunStatus.STARTED)
+    assert due(tick(instance)) == ["07:59", "08:00"]
+
+
+def test_a_daemon_that_was_down_makes_up_for_the_latest_time_only(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_at(instance, MONDAY.replace(hour=7, minute=50), monkeypatch)
+    assert due(tick(instance)) == ["08:00"]
 
 
 def test_a_job_of_another_format_is_not_run(instance: dg.DagsterInstance) -> None:
@@ -197,7 +232,7 @@ def test_a_job_of_another_format_is_not_run(instance: dg.DagsterInstance) -> Non
     add_schedule(instance, profile="weekly")
     with pytest.raises(ChangedJobError, match="another format"):
         tick(instance, job="export_csv")
-    assert isinstance(tick(instance, job="export_json"), dg.RunRequest)
+    assert isinstance(tick(instance, job="export_json"), list)
 
 
 def test_a_registry_that_does_not_answer_fails_the_tick(

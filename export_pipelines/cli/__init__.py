@@ -46,7 +46,8 @@ Exit codes: 0 done; 2 the request is wrong; 3 nothing to export;
 6 a value does not fit the format; 7 too many exports at once;
 8 a platform does not answer; 9 its configuration is wrong;
 10 it takes no file; 11 a file cannot be imported;
-12 the process of the run is gone; 130 interrupted; 1 anything else.
+12 the process of the run is gone; 13 the registry does not answer;
+14 its key is not there; 130 interrupted; 1 anything else.
 """
 
 

@@ -139,13 +139,15 @@ def run_config(resource_type: str, values: Mapping[str, Any]) -> dict[str, Any]:
         config["platforms"] = []
     switches = {name.replace("-", "_") for name in _SWITCHES}
     for name, value in given.items():
+        if value in (None, ()) or (value is False and name in switches):
+            continue
         if name == "filters":
             config[name] = _filters(value)
         elif name == "rename":
             config[name] = _pairs(value, "--rename", "FIELD=HEADER")
         elif name == "fixed_columns":
             config[name] = _fixed_columns(value)
-        elif value not in (None, ()) and (value is not False or name not in switches):
+        else:
             config[name] = list(value) if isinstance(value, tuple) else value
     return config
 

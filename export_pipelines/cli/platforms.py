@@ -2,50 +2,12 @@
 
 import json
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
+from export_pipelines.cli.platform_fields import given_fields, with_fields
 from export_pipelines.cli.terminal import exit_codes
-
-_FIELDS = [
-    click.option(
-        "--set",
-        "literals",
-        multiple=True,
-        metavar="FIELD=VALUE",
-        help="A field that is no secret; again for more.",
-    ),
-    click.option(
-        "--secret",
-        "asked",
-        multiple=True,
-        metavar="FIELD",
-        help="A secret field: asked for in a terminal, otherwise a line of the standard input.",
-    ),
-    click.option(
-        "--secret-file",
-        "files",
-        multiple=True,
-        metavar="FIELD=PATH",
-        help="A secret field that is the content of a file, such as a private key.",
-    ),
-    click.option(
-        "--env",
-        "variables",
-        multiple=True,
-        metavar="FIELD=VARIABLE",
-        help="A field that is read from a variable whenever the platform is opened; it is not "
-        "stored.",
-    ),
-    click.option(
-        "--auto-upload/--no-auto-upload",
-        default=None,
-        help="Whether exports that name no platforms go there. Default: on.",
-    ),
-]
 
 
 @click.group()
@@ -53,16 +15,10 @@ def platforms() -> None:
     """Registers, lists and tests the platforms that exports are delivered to."""
 
 
-def _with_fields(command: Any) -> Any:
-    for option in reversed(_FIELDS):
-        command = option(command)
-    return command
-
-
 @platforms.command()
 @click.argument("name")
 @click.argument("platform_type", metavar="TYPE")
-@_with_fields
+@with_fields
 @click.option("--disabled", is_flag=True, help="Deliver nothing there yet.")
 def add(
     name: str, platform_type: str, *, auto_upload: bool | None, disabled: bool, **given: Any
@@ -82,7 +38,7 @@ def add(
             Platform(
                 name,
                 platform_type,
-                _fields(platform_type, **given),
+                given_fields(platform_type, **given),
                 is_active=not disabled,
                 auto_upload=auto_upload is not False,
             )
@@ -97,7 +53,7 @@ def add(
 
 @platforms.command("set")
 @click.argument("name")
-@_with_fields
+@with_fields
 def change(name: str, *, auto_upload: bool | None, **given: Any) -> None:
     """Changes fields of a registered platform; those that are not named stay."""
     from dataclasses import replace
@@ -105,16 +61,23 @@ def change(name: str, *, auto_upload: bool | None, **given: Any) -> None:
     from export_pipelines import settings
     from export_pipelines.registration import platforms as registration
     from export_pipelines.registry import rows
-    from export_pipelines.registry.database import writing
+    from export_pipelines.registry.database import reading, writing
     from export_pipelines.registry.models import PlatformRow
 
     with exit_codes():
+        owner = settings.organization()
+        with reading() as session:
+            platform_type = rows.require(session, PlatformRow, owner, name).platform_type
+        # Whoever types a secret keeps nobody else from writing meanwhile.
+        fields = given_fields(platform_type, **given)
         with writing() as session:
-            row = rows.require(session, PlatformRow, settings.organization(), name)
+            row = rows.require(session, PlatformRow, owner, name)
             before = registration.registered(row)
+            kept = {field: each for field, each in before.variables.items() if field not in fields}
             asked = replace(
                 before,
-                fields={**before.fields, **_fields(before.platform_type, **given)},
+                fields={**before.fields, **fields},
+                variables=kept,
                 auto_upload=before.auto_upload if auto_upload is None else auto_upload,
             )
             changed = registration.change(session, row, registration.check(asked))
@@ -247,61 +210,3 @@ def _state(row: Any) -> str:
     if not row.is_active:
         return "disabled"
     return "automatic" if row.auto_upload else "on request"
-
-
-def _fields(
-    platform_type: str,
-    *,
-    literals: Sequence[str],
-    asked: Sequence[str],
-    files: Sequence[str],
-    variables: Sequence[str],
-) -> dict[str, Any]:
-    """Return fields as they were given on the command line, which holds no secrets."""
-    from export_pipelines.config_types import is_secret
-    from export_pipelines.errors import RequestError
-    from export_pipelines.platforms import PLATFORMS
-
-    kind = PLATFORMS.get(platform_type)
-    known = kind.model_fields if kind else {}
-    fields: dict[str, Any] = {}
-    for name, value in _pairs(literals, "--set"):
-        if name in known and is_secret(known[name]):
-            raise RequestError(
-                f"{name} is a secret, and a command line is seen by others: use --secret {name}, "
-                f"--secret-file {name}=PATH or --env {name}=VARIABLE."
-            )
-        fields[name] = value
-    for name in asked:
-        fields[name] = _read_secret(name)
-    for name, path in _pairs(files, "--secret-file"):
-        fields[name] = _content(Path(path))
-    for name, variable in _pairs(variables, "--env"):
-        fields[name] = {"env": variable}
-    return fields
-
-
-def _pairs(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
-    pairs = []
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise click.BadParameter(f"{text!r} is not FIELD=VALUE.", param_hint=option)
-        pairs.append((name, value))
-    return pairs
-
-
-def _read_secret(name: str) -> str:
-    if sys.stdin.isatty():
-        return str(click.prompt(name, hide_input=True))
-    return sys.stdin.readline().rstrip("\r\n")
-
-
-def _content(path: Path) -> str:
-    from export_pipelines.errors import RequestError
-
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\n")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise RequestError(f"{path} cannot be read: {reason}.") from None

@@ -85,4 +85,5 @@ def rotate_key() -> None:
 
     with exit_codes():
         count = rotate()
-        click.echo(f"Encrypted anew: the secrets of {count:,} platforms.")
+        platforms = "1 platform" if count == 1 else f"{count:,} platforms"
+        click.echo(f"Encrypted anew: the secrets of {platforms}.")

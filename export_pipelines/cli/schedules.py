@@ -28,7 +28,7 @@ _OPTIONS = [
     click.option(
         "--alert-after",
         "alert_after_minutes",
-        type=click.IntRange(min=1),
+        type=int,
         metavar="MINUTES",
         help="How long after it was due it must have succeeded. Default: 60.",
     ),
@@ -97,11 +97,12 @@ def change(name: str, *, cron_expression: str | None, **given: Any) -> None:
 
     with exit_codes():
         owner = settings.organization()
+        wanted = _given(**given)
         with open_instance() as instance, registering(instance) as session:
             row = rows.require(session, ScheduleRow, owner, name)
             before = registration.current(session, row)
             cron = cron_expression or before.cron_expression
-            asked = replace(before, cron_expression=cron, **_given(**given))
+            asked = replace(before, cron_expression=cron, **wanted)
             asked = registration.check(owner, asked)
             changed = registration.change(session, row, asked)
         click.echo(f"{row.name} was changed." if changed else f"{row.name} is so already.")

@@ -14,6 +14,7 @@ from export_pipelines.registry.profiles import DEFAULT, Profile
 from export_pipelines.registry.schedules import ALERT_MINUTES, Schedule
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}", re.ASCII)
+_UNESCAPED = re.compile(r"(?<!\$)\$\{")
 _SCHEDULE_KEYS = (
     "cron_expression",
     "timezone",
@@ -97,9 +98,14 @@ def parse_platform(name: str, content: Any) -> tuple[Platform, bool | None]:
 
 def _value(where: str, value: Any, variable: str | None) -> Any:
     if variable is None:
-        if isinstance(value, str) and _VARIABLE.search(value):
-            raise RequestError(f"{where}: a variable stands for a whole value, as in ${{NAME}}.")
-        return value
+        if not isinstance(value, str):
+            return value
+        if _UNESCAPED.search(value):
+            raise RequestError(
+                f"{where}: a variable stands for a whole value, as in ${{NAME}}; a ${{ within a "
+                "text is written $${."
+            )
+        return value.replace("$${", "${")
     found = os.environ.get(variable)
     if not found:
         state = "is empty" if found == "" else "is not set"
@@ -167,7 +173,11 @@ def written_platform(row: PlatformRow) -> dict[str, Any]:
     secrets = {name: f"{words}_{name.upper()}" for name in row.secret_names}
     variables = {**secrets, **row.variables}
     fields = {name: f"${{{variable}}}" for name, variable in variables.items()}
-    plain = {name: value for name, value in row.fields.items() if name not in fields}
+    plain = {
+        name: value.replace("${", "$${") if isinstance(value, str) else value
+        for name, value in row.fields.items()
+        if name not in fields
+    }
     switches = {"is_active": row.is_active, "auto_upload": row.auto_upload}
     return {row.platform_type: {**plain, **fields}, **switches}
 

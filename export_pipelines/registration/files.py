@@ -150,7 +150,10 @@ def written(session: Session, organization: str) -> str:
         },
     }
     kept = {name: section for name, section in content.items() if section}
-    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+    # Some rare line breaks do not come back; escaped they do.
+    exact = yaml.safe_load(text) == kept
+    return text if exact else yaml.safe_dump(kept, sort_keys=False)
 
 
 def _active(asked: bool | None, known: Any) -> bool:

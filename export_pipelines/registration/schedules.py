@@ -19,6 +19,7 @@ from export_pipelines.registry.schedules import Schedule, registered
 from export_pipelines.schedule_states import delete_state, is_running, write_state
 
 _KEY_CHARACTERS = 60
+_YEAR_MINUTES = 525_600
 
 
 def check(
@@ -38,9 +39,10 @@ def check(
         PlatformMisconfigured: it names a platform that does not exist.
     """
     rows.check_name("schedule", asked.name)
-    if asked.alert_after_minutes < 1:
+    if not 1 <= asked.alert_after_minutes <= _YEAR_MINUTES:
         raise RequestError(
-            f"alert_after_minutes must be 1 or more, not {asked.alert_after_minutes}."
+            f"alert_after_minutes must be from 1 to {_YEAR_MINUTES:,}, a year, not "
+            f"{asked.alert_after_minutes}."
         )
     if asked.platforms is not None:
         check_platforms(organization, asked.platforms, platforms)

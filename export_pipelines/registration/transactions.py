@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from export_pipelines.errors import StorageUnavailable
 from export_pipelines.registry.database import reading, writing
 
 _INSTANCE = "dagster_instance"
@@ -25,6 +27,7 @@ def registering(instance: dg.DagsterInstance, *, dry_run: bool = False) -> Itera
 
     Raises:
         RegistryUnavailable: the database does not answer, or is of a newer version.
+        StorageUnavailable: Dagster's records cannot be written.
     """
     with writing() as session:
         states: list[Callable[[dg.DagsterInstance], None]] = []
@@ -34,8 +37,14 @@ def registering(instance: dg.DagsterInstance, *, dry_run: bool = False) -> Itera
         if dry_run:
             session.rollback()
             return
-        for write in states:
-            write(instance)
+        try:
+            for write in states:
+                write(instance)
+        except DBAPIError as error:
+            reason = " ".join(str(error.orig or error).split())
+            raise StorageUnavailable(
+                f"Dagster's records of schedules cannot be written: {reason}. Nothing was changed."
+            ) from None
 
 
 @contextmanager

@@ -1,11 +1,24 @@
 """Opening the registry's database: made, migrated and locked as need be."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
@@ -20,6 +33,7 @@ REVISION = "0001"
 
 VERSION_TABLE = "registry_version"
 _MIGRATIONS = Path(__file__).with_name("migrations")
+_UPGRADING = Lock()
 _UPGRADE_LOCK = 7_301_955_242_310
 _LOCK_MS = 30_000
 _BEGIN = "registry_begin"
@@ -89,24 +103,20 @@ def upgrade(connection: Connection, revision: str = REVISION) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    # Alembic keeps what it is working on in global names.
+    with _UPGRADING:
+        command.upgrade(config, revision)
 
 
 @contextmanager
 def _opened(url: str, *, make: bool) -> Iterator[Engine]:
     path = _sqlite_file(url)
-    if path and not path.exists() and not make:
-        yield from _empty()
-        return
-    if path:
-        _make_folder(path.parent)
-    opened = engine(url)
-    if path:
-        # Python's own transactions begin too late for what is read before it is written.
-        event.listen(opened, "connect", _autocommit)
-        event.listen(opened, "begin", _begin)
-    else:
-        event.listen(opened, "begin", _limit_waiting)
+    if path and not path.exists():
+        if not make:
+            yield from _empty()
+            return
+        _make_file(path)
+    opened = _engine(url)
     try:
         found = _revision(opened)
         if not found and not make:
@@ -118,12 +128,37 @@ def _opened(url: str, *, make: bool) -> Iterator[Engine]:
         opened.dispose()
 
 
-def _make_folder(folder: Path) -> None:
+def _engine(url: str) -> Engine:
+    opened = engine(url)
+    if opened.dialect.name == "sqlite":
+        # Python's own transactions begin too late for what is read before it is written.
+        event.listen(opened, "connect", _autocommit)
+        event.listen(opened, "begin", _begin)
+    else:
+        event.listen(opened, "begin", _limit_waiting)
+    return opened
+
+
+def _make_file(path: Path) -> None:
+    """Make a registry's file with its tables; whoever comes second finds that of the first.
+
+    It is made beside: SQLite does not wait while another makes a new file one that is written
+    ahead.
+    """
+    made = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = _engine(URL.create("sqlite", database=str(made)).render_as_string())
+        try:
+            _require_current(opened, found="")
+        finally:
+            opened.dispose()
+        with suppress(FileExistsError):
+            os.link(made, path)
+        made.unlink()
     except OSError as error:
         raise RegistryUnavailable(
-            f"The registry's folder {folder} cannot be made: {error.strerror}. Correct "
+            f"The registry cannot be made at {path}: {error.strerror}. Correct "
             "EXPORT_PIPELINES_HOME or EXPORT_PIPELINES_REGISTRY_URL."
         ) from None
 

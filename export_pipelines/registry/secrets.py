@@ -90,8 +90,8 @@ def rotate() -> int:
         keys = _multiple(texts)
         rows = _platforms_with_secrets(session)
         for row in rows:
-            row.secrets = keys.rotate(row.secrets.encode()).decode()
-        known.key_check = keys.rotate(known.key_check.encode()).decode()
+            row.secrets = keys.encrypt(_read(keys, row.secrets)).decode()
+        known.key_check = keys.encrypt(_CHECK).decode()
     if not settings.secret_key():
         _drop_old_keys()
     return len(rows)
@@ -147,6 +147,11 @@ def _texts() -> list[str]:
             "EXPORT_PIPELINES_SECRET_KEY is not set. Put the file or the variable back; "
             "without it, remove the platforms and register them again."
         ) from None
+    except OSError as error:
+        raise KeyUnavailable(
+            f"The key of the registry's secrets cannot be read from {path}: {error.strerror}. "
+            "Correct what is there, or its permissions."
+        ) from None
 
 
 def _first_keys() -> MultiFernet:
@@ -159,6 +164,7 @@ def _first_keys() -> MultiFernet:
                 os.link(made, path)
         finally:
             made.unlink()
+        _flush_folder(path.parent)
     return _multiple(_texts())
 
 
@@ -180,14 +186,37 @@ def _place() -> str:
 
 def _replace(path: Path, texts: Sequence[str]) -> None:
     _written(path, texts).replace(path)
+    _flush_folder(path.parent)
 
 
 def _written(beside: Path, texts: Sequence[str]) -> Path:
-    """Write keys to a file beside another, which only its owner may read, and flush it."""
+    """Write keys to a file beside another, which only its owner may read, and flush it.
+
+    Raises:
+        KeyUnavailable: the folder cannot be written to.
+    """
     path = beside.with_name(f".{beside.name}.{uuid4().hex}")
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY_FOR_OWNER)
-    with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - a descriptor
-        file.write("\n".join(texts) + "\n")
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY_FOR_OWNER)
+        with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - a descriptor
+            file.write("\n".join(texts) + "\n")
+            file.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        with suppress(OSError):
+            path.unlink()
+        raise KeyUnavailable(
+            f"The key of the registry's secrets cannot be written to {beside}: {error.strerror}. "
+            "Make room, or correct the folder's place or permissions."
+        ) from None
     return path
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have a new name of a key survive a power cut, as what is encrypted with the key does."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -36,9 +36,9 @@ def test_platforms_are_listed_with_what_is_wrong(north: Path) -> None:
     result = invoke("platforms", "list")
     assert result.exit_code == 0
     first, second, third, fourth = result.output.splitlines()
-    assert first.split() == ["north", "local", str(north)]
-    assert second.split()[:2] == ["south", "local"]
-    assert third.split()[:2] == ["east", "sftp"]
+    assert first.split() == ["north", "local", "in", "file", str(north)]
+    assert second.split()[:4] == ["south", "local", "in", "file"]
+    assert third.split()[:4] == ["east", "sftp", "in", "file"]
     assert "the variable NOT_SET_ANYWHERE is not set" in third
     assert fourth.startswith("west")
     assert "write one type of" in fourth
@@ -48,8 +48,9 @@ def test_no_platforms() -> None:
     result = invoke("platforms", "list")
     assert result.exit_code == 0
     assert result.output == (
-        f"{settings.platforms_file()} names no platform. See docs/platforms.md.\n"
+        "No platform is registered. See: export-pipelines platforms add --help\n"
     )
+    assert not settings.home_folder().exists()
 
 
 def test_a_check_that_passes(north: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from traceback import format_exception
 from typing import Any
@@ -10,15 +11,27 @@ from export_pipelines import settings
 from export_pipelines.artifacts import Destination
 from export_pipelines.config_types import is_secret
 from export_pipelines.definitions import defs
-from export_pipelines.errors import PlatformMisconfigured, RequestError
+from export_pipelines.errors import (
+    KeyUnavailable,
+    PlatformMisconfigured,
+    RegistryUnavailable,
+    RequestError,
+)
 from export_pipelines.platforms import PLATFORMS
 from export_pipelines.platforms.configuration import (
     find_destinations,
+    is_disabled,
+    open_active,
     open_platform,
     platform_config,
+    require_platform,
 )
 from export_pipelines.platforms.minio import Minio
 from export_pipelines.platforms.platforms_file import read_platforms
+from export_pipelines.registration.platforms import Platform as Registered
+from export_pipelines.registration.platforms import add, check
+from export_pipelines.registry.database import writing
+from export_pipelines.registry.models import PlatformRow
 
 SECRET = "correct horse battery staple"
 MINIO = {
@@ -267,3 +280,111 @@ def test_the_file_is_found_by_its_variable(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.delenv("EXPORT_PIPELINES_PLATFORMS")
     monkeypatch.chdir(tmp_path)
     assert settings.platforms_file() == tmp_path / "platforms.yaml"
+
+
+def register(name: str, organization: str = "default", **fields: Any) -> PlatformRow:
+    """Register a folder under a name, in which an export is told apart by its path."""
+    folder = f"/srv/{organization}/{name}"
+    asked = check(Registered(name, "local", {"folder": folder}, **fields))
+    with writing() as session:
+        return add(session, organization, asked)
+
+
+def labels(asked: Any, organization: str = "default") -> list[str]:
+    return [found.label for found in find_destinations(asked, organization)]
+
+
+def test_a_registered_platform_is_opened_by_its_name_or_id() -> None:
+    row = register("north")
+    for asked in ("north", row.id):
+        assert open_platform(asked).location == "/srv/default/north"
+
+
+def test_its_secrets_and_variables_are_read_when_it_is_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fields = {**MINIO, "secret_key": SECRET}
+    with writing() as session:
+        add(session, "default", check(Registered("backup", "minio", fields)))
+    monkeypatch.setenv("MINIO_USER", "another")
+    backup = open_platform("backup")
+    assert isinstance(backup, Minio)
+    assert (backup.access_key, backup.secret_key) == ("another", SECRET)
+    assert SECRET not in f"{backup!r} {backup} {find_destinations(['backup'], 'default')}"
+    monkeypatch.delenv("MINIO_USER")
+    with pytest.raises(PlatformMisconfigured, match="the variable MINIO_USER is not set where"):
+        open_platform("backup")
+    settings.secret_key_file().unlink()
+    with pytest.raises(KeyUnavailable, match="The key of the registry's secrets is gone"):
+        open_platform("backup")
+
+
+def test_the_file_comes_before_the_registry() -> None:
+    register("nas")
+    write(FILE)
+    assert open_platform("nas").location == "/srv/exports"
+    assert not is_disabled("nas", "default")
+
+
+def test_what_names_no_platforms_goes_to_those_that_upload_by_themselves() -> None:
+    write(FILE)
+    assert labels(None) == []
+    register("south")
+    register("north")
+    register("on request", auto_upload=False)
+    register("disabled", is_active=False)
+    register("of others", "acme")
+    assert labels(None) == ["north", "south"]
+    assert labels([]) == []
+    assert labels(["on request"]) == ["on request"]
+    assert labels(None, "acme") == ["of others"]
+    assert labels(None, "nobody") == []
+
+
+def test_a_disabled_platform_is_refused_by_name() -> None:
+    register("north", is_active=False)
+    sentence = "The platform 'north' is disabled: enable it, or export without it."
+    for refuse in (lambda: labels(["north"]), lambda: open_active("north", "default")):
+        with pytest.raises(RequestError) as caught:
+            refuse()
+        assert str(caught.value) == sentence
+    assert open_platform("north").location == "/srv/default/north"
+    assert is_disabled("north", "default")
+    assert not is_disabled("north", "acme")
+
+
+def test_platforms_of_other_organizations_are_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = register("north", "acme")
+    register("south")
+    for name in ("north", row.id):
+        with pytest.raises(PlatformMisconfigured) as caught:
+            labels([name])
+        assert str(caught.value).startswith(f"There is no platform '{name}'.")
+        assert "Choose from south. They are registered, or in" in str(caught.value)
+        with pytest.raises(PlatformMisconfigured):
+            require_platform(name, "default")
+    register("south", "acme")
+    assert open_platform("south", "acme").location == "/srv/acme/south"
+    assert open_platform("south").location == "/srv/default/south"
+    monkeypatch.setenv("EXPORT_PIPELINES_ORGANIZATION", "acme")
+    assert open_platform("south").location == "/srv/acme/south"
+    assert open_platform("south", "default").location == "/srv/default/south"
+
+
+def test_names_that_only_look_alike_get_keys_of_their_own() -> None:
+    for name in ("Nord & Süd", "Nord + Süd", "Nord___S_d"):
+        register(name)
+    found = find_destinations(None, "default")
+    assert [each.label for each in found] == ["Nord & Süd", "Nord + Süd", "Nord___S_d"]
+    assert len({each.key for each in found}) == 3
+    assert all(re.fullmatch(r"\w+", each.key, re.ASCII) for each in found)
+
+
+def test_a_registry_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPORT_PIPELINES_REGISTRY_URL", "postgresql://u:s3cr3t@127.0.0.1:1/none")
+    write(FILE.replace("{env: BUCKET}", "exports"))
+    assert labels(["nas", {"minio": MINIO}]) == ["nas", "minio"]
+    for asked in (None, ["north"]):
+        with pytest.raises(RegistryUnavailable) as caught:
+            labels(asked)
+        assert "s3cr3t" not in str(caught.value)

@@ -7,7 +7,6 @@ import pytest
 import yaml
 from dagster._core.scheduler.instigation import InstigatorStatus
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from export_pipelines import settings as places
 from export_pipelines.errors import NotRegistered
@@ -17,7 +16,7 @@ from export_pipelines.registry import rows
 from export_pipelines.registry.database import schedules_revision, writing
 from export_pipelines.registry.models import PlatformRow, ProfileRow, ScheduleRow
 from export_pipelines.registry.secrets import decrypt
-from export_pipelines_tests.contracts.frames import TEXTS
+from export_pipelines_tests.registration.registries import registries
 
 SECRET = 'cörrect "horse" ${battery} \\'
 
@@ -117,23 +116,23 @@ def apply(
     return {kind: [each.name for each in outcomes if each.what == kind] for kind in kinds}
 
 
-def written(instance: dg.DagsterInstance, organization: str = "default") -> str:
+def written(instance: dg.DagsterInstance) -> str:
     with looking(instance) as session:
-        return files.written(session, organization)
+        return files.written(session, "default")
 
 
 def everything(instance: dg.DagsterInstance) -> list[dict[str, Any]]:
     """Return all rows with all their fields, and Dagster's states."""
     with looking(instance) as session:
-        found = [
-            row
-            for kind in (PlatformRow, ProfileRow, ScheduleRow)
-            for row in rows.all_of(session, kind, "default")
+        found: list[PlatformRow | ProfileRow | ScheduleRow] = [
+            *rows.all_of(session, PlatformRow, "default"),
+            *rows.all_of(session, ProfileRow, "default"),
+            *rows.all_of(session, ScheduleRow, "default"),
         ]
     states = [{state.instigator_name: state} for state in instance.all_instigator_state()]
-    columns = [
+    columns = (
         {each.key: getattr(row, each.key) for each in row.__table__.columns} for row in found
-    ]
+    )
     return [*columns, *states, {"revision": schedules_revision()}]
 
 
@@ -169,8 +168,7 @@ def test_an_exported_file_is_a_registry_of_its_own(
     exported.write_text(written(instance), encoding="utf-8")
     assert list(apply(instance, exported)) == ["unchanged"]
     monkeypatch.setenv("EXPORT_PIPELINES_HOME", str(tmp_path / "new"))
-    with dg.DagsterInstance.ephemeral() as new:
-        assert written(new) == "{}\n"
+    assert written(instance) == "{}\n"
     assert list(apply(instance, exported)) == ["added"]
     assert written(instance) == EXPORTED
 
@@ -271,61 +269,9 @@ def test_the_last_of_a_file_may_undo_all(instance: dg.DagsterInstance, file: Pat
     assert everything(instance) == before
 
 
-NAMES = TEXTS.map(lambda text: "".join(filter(str.isprintable, text)).strip()).filter(bool)
-FREE = NAMES.filter(lambda name: "/" not in name)
-VALUES = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=8).filter(
-    lambda text: "${" not in text
-)
-
-
-def _named(some: st.SearchStrategy[str], each: st.SearchStrategy[Any]) -> Any:
-    return st.dictionaries(some, each, max_size=3)
-
-
-@st.composite
-def _platforms(draw: st.DrawFn) -> dict[str, Any]:
-    secret = st.sampled_from(["${SHOP_PASSWORD}", {"env": "SHOP_USER"}])
-    sftp = st.fixed_dictionaries(
-        {"host": VALUES, "username": st.just("${SHOP_USER}")},
-        optional={"password": secret, "passphrase": secret, "port": st.integers(1, 65_535)},
-    )
-    local = st.fixed_dictionaries({"folder": VALUES})
-    kinds = st.one_of(sftp.map(lambda one: {"sftp": one}), local.map(lambda one: {"local": one}))
-    switches = {"is_active": st.booleans(), "auto_upload": st.booleans()}
-    given = draw(_named(FREE, st.tuples(kinds, st.fixed_dictionaries({}, optional=switches))))
-    return {name: {**kind, **rest} for name, (kind, rest) in given.items()}
-
-
-@st.composite
-def _registries(draw: st.DrawFn) -> dict[str, Any]:
-    platforms = draw(_platforms())
-    some = st.lists(st.sampled_from(sorted(platforms)), unique=True) if platforms else st.just([])
-    optional = {"platforms": some, "is_active": st.booleans()}
-    request = {"fields": st.just(["sku"]), "rename": st.just({"sku": "a"}), "file_name": FREE}
-    profile = st.fixed_dictionaries(
-        {"format": st.sampled_from(["csv", "json", "excel", "parquet", "zip"])},
-        optional={**optional, "fixed_columns": _named(NAMES, TEXTS), **request},
-    )
-    profiles = draw(_named(NAMES, profile))
-    schedule = st.fixed_dictionaries(
-        {"cron_expression": st.sampled_from(["@daily", "0 9 * * 1", " */5  * 1 jan mon-fri"])},
-        optional={
-            **optional,
-            "timezone": st.sampled_from(["UTC", "Europe/Paris", "Australia/Lord_Howe"]),
-            "profile": st.sampled_from(["default", *profiles]),
-            "alert_after_minutes": st.integers(1, 10_000),
-        },
-    )
-    return {
-        "platforms": platforms,
-        "profiles": profiles,
-        "schedules": draw(_named(NAMES, schedule)),
-    }
-
-
 @pytest.fixture(scope="module")
-def shared(dagster_records: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(dagster_records)) as opened:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("shared"))) as opened:
         yield opened
 
 
@@ -333,13 +279,14 @@ def _forget(instance: dg.DagsterInstance) -> None:
     with registering(instance) as session:
         for row in rows.all_of(session, ScheduleRow, "default"):
             schedules.remove(session, row)
-        for kind in (ProfileRow, PlatformRow):
-            for one in rows.all_of(session, kind, "default"):
-                session.delete(one)
+        for profile in rows.all_of(session, ProfileRow, "default"):
+            session.delete(profile)
+        for platform in rows.all_of(session, PlatformRow, "default"):
+            session.delete(platform)
 
 
 @settings(max_examples=25)
-@given(registry=_registries())
+@given(registry=registries())
 def test_an_exported_registry_is_applied_as_it_was(
     registry: Mapping[str, Any], shared: dg.DagsterInstance
 ) -> None:

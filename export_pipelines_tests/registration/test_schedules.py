@@ -75,7 +75,10 @@ def test_an_expression_is_stored_with_single_blanks() -> None:
         ({"cron_expression": "0 0 31 2 *"}, "The cron expression '0 0 31 2 *' fits no date"),
         ({"timezone": "Europe/Pris"}, "'Europe/Pris' is no time zone: use a name"),
         ({"timezone": "../../etc/passwd"}, "'../../etc/passwd' is no time zone: use a name"),
-        ({"alert_after_minutes": 0}, "alert_after_minutes must be 1 or more, not 0."),
+        (
+            {"alert_after_minutes": 0},
+            "alert_after_minutes must be from 1 to 525,600, a year, not 0.",
+        ),
         ({"platforms": ["nas"]}, "There is no platform 'nas'"),
         ({"platforms": ["later", "later"]}, "platforms names later more than once."),
     ],
