@@ -55,8 +55,8 @@ class Outcome:
 def run_live(minutes: int) -> Outcome:
     """Register schedules at random seconds of some minutes, and wait for all that they are due.
 
-    The daemon is killed while it starts the runs of a minute, and another minute comes while nothing
-    runs.
+    The daemon is killed while it starts the runs of a minute, and another minute comes while
+    nothing runs.
     """
     home = settings.home_folder()
     home.mkdir(parents=True)
