@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from itertools import islice
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dagster._utils.schedules import (
@@ -35,7 +36,8 @@ _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
 _PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?", re.ASCII)
 _EXAMPLE = "such as 0 9 * * 1 for Mondays at 9:00"
 _MOST_CHARACTERS = 100
-_LEAP_DAY = " 29 2 *"
+_LEAP_DAY = 29
+_FEBRUARY = 2
 _FROM_SUNDAY_TO_ITSELF = [7, 0]
 _HOUR = timedelta(hours=1)
 
@@ -123,16 +125,32 @@ def dagster_cron(expression: str, time_zone: str) -> str | list[str]:
     """Return an expression as Dagster computes it right.
 
     A 29th of February that is written in numbers is missed by whoever looks for it after the 28th
-    has begun. Where clocks change by half an hour, on Lord Howe Island, an expression that names
-    minutes only is half an hour late for half a year, and right if it is written as two.
+    has begun, and other 29ths fail whoever looks for them in the March after it. Where clocks
+    change by half an hour, on Lord Howe Island, an expression that names minutes only is half an
+    hour late for half a year, and right if it is written as two.
     """
-    if expression.endswith(_LEAP_DAY):
-        return expression.removesuffix(_LEAP_DAY) + " 29 feb *"
     fields, *_ = CroniterShim.expand(expression)
+    if _LEAP_DAY in fields[2] and ("*" in fields[3] or _FEBRUARY in fields[3]):
+        return _with_leap_day(expression, fields[2], fields[3])
     if any(field != ["*"] for field in fields[1:]) or not _clock_change(time_zone) % _HOUR:
         return expression
     minute = "0" if expression.startswith("@") else expression.split()[0]
     return [f"{minute} * * * 0-5", f"{minute} * * * 6"]
+
+
+def _with_leap_day(expression: str, days: list[Any], months: list[Any]) -> str | list[str]:
+    """Return an expression with the 29th of February apart from other days."""
+    minute, hour, _, month, weekday = expression.split()
+    all_months = range(1, 13) if "*" in months else months
+    longer = ",".join(str(each) for each in all_months if each != _FEBRUARY)
+    late = [day for day in days if isinstance(day, int) and day >= _LEAP_DAY]
+    before = ",".join(str(day) for day in days if day not in late)
+    since = ",".join(map(str, late))
+    crons = [f"{minute} {hour} {before} {month} {weekday}"] if before else []
+    if longer:
+        crons.append(f"{minute} {hour} {since} {longer} {weekday}")
+    crons.append(f"{minute} {hour} 29 feb {weekday}")
+    return crons if len(crons) > 1 else crons[0]
 
 
 def _crons(expression: str, time_zone: str) -> list[str]:

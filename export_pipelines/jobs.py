@@ -60,7 +60,7 @@ def _forward_platform(config: dict[str, Any]) -> dict[str, Any]:
         config_schema={
             "platform": dg.Field(
                 platform_config(),
-                description="A name in platforms.yaml, or a platform written out: "
+                description="A platform's name, or a platform written out: "
                 "{sftp: {host: …, password: {env: NAME}}}.",
             )
         },

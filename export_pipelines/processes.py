@@ -10,6 +10,8 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _BOOT_ID = _PROC / "sys" / "kernel" / "random" / "boot_id"
+_MACHINE_ID = Path("/etc/machine-id")
+_MACHINE_ID_CHARACTERS = 32
 _ENDED = ("Z", "X")
 _ROUNDING_SECONDS = 1.0
 """Times of processes are in hundredths of a second, and clocks are read one after the other."""
@@ -21,18 +23,24 @@ _START = 19
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine from one start of it to the next.
+    """A machine from one start of it to the next, as processes of one PID namespace see it.
+
+    Records of runs of earlier versions lack the machine's id and the namespace.
 
     Attributes:
         host: its name.
         boot: what names this start; empty where the system does not tell.
         booted_at: when it was started, in seconds since 1970 of the clock as it was read; 0 where
             the system does not tell.
+        machine: its id, which stays when it is started again; empty where it has none.
+        namespace: in which the numbers of processes hold; empty if it cannot be seen.
     """
 
     host: str
     boot: str
     booted_at: float
+    machine: str = ""
+    namespace: str = ""
 
     def to_text(self) -> str:
         """Return it as JSON."""
@@ -50,7 +58,29 @@ def this_machine() -> Machine:
     booted_at = 0.0
     if sys.platform == "linux":
         booted_at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return Machine(socket.gethostname(), boot, booted_at)
+    return Machine(socket.gethostname(), boot, booted_at, _machine_id(), _namespace())
+
+
+def _machine_id() -> str:
+    try:
+        text = _MACHINE_ID.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
+    # Before a machine's first start there is a word instead, the same on all machines.
+    return text if len(text) == _MACHINE_ID_CHARACTERS else ""
+
+
+def _namespace() -> str:
+    """Return the PID namespace; a system that has none is one namespace."""
+    if sys.platform != "linux":
+        return sys.platform
+    try:
+        if os.readlink(_PROC / "self") != str(os.getpid()):
+            # /proc is that of another namespace, and shows other numbers.
+            return ""
+        return os.readlink(_PROC / "self" / "ns" / "pid")
+    except OSError:
+        return ""
 
 
 def is_gone(pid: int, seen_at: float, machine: Machine) -> bool:
@@ -63,10 +93,11 @@ def is_gone(pid: int, seen_at: float, machine: Machine) -> bool:
             trouble.
     """
     here = this_machine()
-    if here.host != machine.host:
+    if not _same_place(here, machine):
         return False
     if here.boot != machine.boot:
-        return True
+        # Two machines may have one name: only its id says that it is this one, started again.
+        return bool(here.machine)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -75,6 +106,12 @@ def is_gone(pid: int, seen_at: float, machine: Machine) -> bool:
         # It is there, and another user's.
         pass
     return _is_another(pid, seen_at - machine.booted_at)
+
+
+def _same_place(here: Machine, there: Machine) -> bool:
+    """Return whether both have the same name, id and namespace, of which the last is known."""
+    places = [(place.host, place.machine, place.namespace) for place in (here, there)]
+    return places[0] == places[1] and bool(here.namespace)
 
 
 def _is_another(pid: int, seen: float) -> bool:

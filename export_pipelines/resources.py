@@ -60,7 +60,7 @@ class ExportStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     platform: str = Field(
         default="",
-        description="The platform of platforms.yaml that keeps them instead. Empty: that of the "
+        description="The platform that keeps them instead. Empty: that of the "
         "variable EXPORT_PIPELINES_STORE, or the local folder.",
     )
 

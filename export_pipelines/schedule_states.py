@@ -6,6 +6,7 @@ switch writes the same state.
 """
 
 import time
+from collections.abc import Callable
 
 import dagster as dg
 from dagster._core.definitions.selector import InstigatorSelector
@@ -21,8 +22,10 @@ from dagster._core.scheduler.instigation import (
 from export_pipelines.code_location import LOCATION, REPOSITORY, repository_origin
 
 
-def write_state(instance: dg.DagsterInstance, key: str, cron: str, *, is_active: bool) -> None:
-    """Start a schedule from now on, or stop it.
+def write_state(
+    instance: dg.DagsterInstance, key: str, cron: str, *, is_active: bool
+) -> Callable[[], None]:
+    """Start a schedule from now on, or stop it, and return what takes that back.
 
     Args:
         instance: where Dagster's states are kept.
@@ -36,15 +39,41 @@ def write_state(instance: dg.DagsterInstance, key: str, cron: str, *, is_active:
     if stored is None:
         state = InstigatorState(_origin(key), InstigatorType.SCHEDULE, status, data)
         instance.add_instigator_state(state)
-    else:
-        instance.update_instigator_state(stored.with_status(status).with_data(data))
+        return lambda: _delete(instance, state)
+    instance.update_instigator_state(stored.with_status(status).with_data(data))
+    return lambda: _restore(instance, stored)
 
 
-def delete_state(instance: dg.DagsterInstance, key: str) -> None:
-    """Forget whether a schedule runs; its ticks stay."""
+def delete_state(instance: dg.DagsterInstance, key: str) -> Callable[[], None]:
+    """Forget whether a schedule runs, and return what takes that back; its ticks stay."""
     stored = _stored(instance, key)
-    if stored:
-        instance.delete_instigator_state(stored.instigator_origin_id, stored.selector_id)
+    if stored is None:
+        return lambda: None
+    _delete(instance, stored)
+    return lambda: _restore_deleted(instance, stored)
+
+
+def _delete(instance: dg.DagsterInstance, state: InstigatorState) -> None:
+    instance.delete_instigator_state(state.instigator_origin_id, state.selector_id)
+
+
+def _restore(instance: dg.DagsterInstance, state: InstigatorState) -> None:
+    instance.update_instigator_state(state)
+
+
+def _restore_deleted(instance: dg.DagsterInstance, state: InstigatorState) -> None:
+    instance.add_instigator_state(state)
+
+
+def is_registered(instance: dg.DagsterInstance, key: str) -> bool:
+    """Return whether a schedule was started or stopped, and not removed since."""
+    stored = _stored(instance, key)
+    return stored is not None and stored.status is not InstigatorStatus.DECLARED_IN_CODE
+
+
+def has_history(instance: dg.DagsterInstance, key: str) -> bool:
+    """Return whether there are ticks of a schedule, perhaps of one that was removed."""
+    return bool(last_ticks(instance, key, 1))
 
 
 def is_running(instance: dg.DagsterInstance, key: str, *, default: bool) -> bool:

@@ -14,16 +14,16 @@ from dagster._core.definitions.definitions_load_context import (
     DefinitionsLoadType,
 )
 
-from export_pipelines.clock import written
+from export_pipelines.clock import seconds_of, written
 from export_pipelines.cron import dagster_cron, due_times, is_due
-from export_pipelines.errors import one_of
+from export_pipelines.errors import RegistryUnavailable, one_of
 from export_pipelines.jobs import export_jobs
 from export_pipelines.limits import ACTIVE, ORGANIZATION_TAG, SCHEDULE_ID_TAG
 from export_pipelines.platforms.configuration import is_disabled
 from export_pipelines.registry.models import ScheduleRow
 from export_pipelines.registry.profiles import BUILT_IN, Profile
 from export_pipelines.registry.schedules import all_schedules, find_by_key
-from export_pipelines.schedule_states import last_ticks, running_since
+from export_pipelines.schedule_states import is_registered, last_ticks, running_since, write_state
 from export_pipelines.staleness import DUE_TAG
 
 SCHEDULE_TAG = "export/schedule"
@@ -32,6 +32,9 @@ NOTE_TAG = "export/note"
 
 _LOADING_SECONDS = 180
 """A new definition is known to the daemon within two of its minutes."""
+
+# A run that a dead daemon has made and not queued goes nowhere.
+_GOING_ON = [status for status in ACTIVE if status is not dg.DagsterRunStatus.NOT_STARTED]
 
 _JOBS = {job.name: job for job in export_jobs}
 
@@ -96,8 +99,15 @@ def evaluate(
     due = context.scheduled_execution_time.timestamp()
     found = find_by_key(key)
     if found is None:
+        if is_registered(context.instance, key):
+            raise RegistryUnavailable(
+                "The registry does not have this schedule, which was not removed: is its database "
+                "the right one, and its disk there?"
+            )
         return dg.SkipReason("This schedule was removed.")
     row, profile = found
+    if _was_stopped(context.instance, row):
+        return dg.SkipReason("This schedule is disabled.")
     if not is_due(row.cron_expression, row.timezone, due):
         return dg.SkipReason(
             f"This schedule was changed to {row.cron_expression} in {row.timezone}, which is not "
@@ -135,6 +145,18 @@ def _due_while_loading(instance: dg.DagsterInstance, row: ScheduleRow, due: floa
     return list(takewhile(lambda each: each < due, times))
 
 
+def _was_stopped(instance: dg.DagsterInstance, row: ScheduleRow) -> bool:
+    """Return whether a schedule was disabled, and nobody has started it since.
+
+    A daemon that is at a tick meanwhile writes the state back that it has read before.
+    """
+    since = running_since(instance, row.key)
+    if row.is_active or since is None or since > seconds_of(row.updated_at):
+        return False
+    write_state(instance, row.key, row.cron_expression, is_active=False)
+    return True
+
+
 def _request(row: ScheduleRow, profile: Profile, due: float) -> dg.RunRequest:
     named = row.platforms if row.platforms is not None else profile.platforms
     platforms, disabled = _apart(named, row.organization)
@@ -166,7 +188,7 @@ def _going_on(instance: dg.DagsterInstance, row: ScheduleRow, times: Sequence[fl
 
     A tick that was interrupted is evaluated again: its own runs are none of an earlier one.
     """
-    filters = dg.RunsFilter(statuses=ACTIVE, tags={SCHEDULE_ID_TAG: row.id})
+    filters = dg.RunsFilter(statuses=_GOING_ON, tags={SCHEDULE_ID_TAG: row.id})
     own = [_written(each) for each in times]
     runs = instance.get_runs(filters)
     return next((run.run_id for run in runs if run.tags.get(DUE_TAG) not in own), "")

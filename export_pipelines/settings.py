@@ -3,6 +3,8 @@
 `EXPORT_PIPELINES_HOME`: the one folder for everything that is written, `data` here by default.
 `DATABASE_URL`: the catalogue, `shop.db` in that folder by default.
 `EXPORT_PIPELINES_PLATFORMS`: the file of platforms by name, `platforms.yaml` here by default.
+`EXPORT_PIPELINES_REGISTRY_URL`: the registry, `registry.db` in the home folder by default.
+`EXPORT_PIPELINES_SECRET_KEY`: the key of its secrets, `registry.key` there by default.
 `EXPORT_PIPELINES_STORE`: the platform that keeps exports; a folder in the home folder by default.
 `EXPORT_PIPELINES_LOG_LEVEL`: from which level a run's log goes to the console, INFO by default.
 `EXPORT_PIPELINES_ORGANIZATION`: whose exports these are, `default` by default.

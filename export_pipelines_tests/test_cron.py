@@ -1,6 +1,6 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
@@ -33,8 +33,8 @@ MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 
 
-def moment(zone: str, *date: int) -> float:
-    return datetime(*date, tzinfo=ZoneInfo(zone)).timestamp()  # type: ignore[arg-type,misc]
+def moment(zone: str, *parts: int) -> float:
+    return datetime(*parts, tzinfo=ZoneInfo(zone)).timestamp()  # type: ignore[arg-type,misc]
 
 
 def when(seconds: float, zone: str) -> datetime:
@@ -193,6 +193,37 @@ def test_dagster_alone_misses_the_29th_of_february() -> None:
     noon_before = moment("UTC", 2028, 2, 28, 12)
     missed = next(schedule_execution_time_iterator(noon_before, "30 9 29 2 *", "UTC"))
     assert missed.year == 2032
+
+
+LEAP_SPRING: list[tuple[str, Callable[[date], bool]]] = [
+    ("0 9 29 * *", lambda day: day.day == 29),
+    ("0 9 15,29 * *", lambda day: day.day in (15, 29)),
+    ("0 9 29-31 * *", lambda day: day.day >= 29),
+    ("0 9 29-31 2 *", lambda day: day.day == 29 and day.month == 2),
+    ("0 9 29 feb,mar *", lambda day: day.day == 29 and day.month in (2, 3)),
+    ("0 9 29 */2 *", lambda day: day.day == 29 and day.month % 2 == 1),
+    ("0 9 29 * 1", lambda day: day.day == 29 or day.isoweekday() == 1),
+    ("0 9 1,15,29 2-4 *", lambda day: day.day in (1, 15, 29) and day.month in (2, 3, 4)),
+    ("0 9 */14 * *", lambda day: day.day in (1, 15, 29)),
+]
+"""Expressions with a 29th, and their days."""
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Paris", "America/New_York"])
+@pytest.mark.parametrize(("expression", "fits"), LEAP_SPRING, ids=[each for each, _ in LEAP_SPRING])
+def test_29ths_are_found_in_every_hour_of_a_leap_spring(
+    expression: str, fits: Callable[[date], bool], zone: str
+) -> None:
+    days = [date(2028, 2, 20) + timedelta(days=number) for number in range(3_300)]
+    due = [moment(zone, day.year, day.month, day.day, 9) for day in days if fits(day)]
+    begin, end = moment(zone, 2028, 2, 27), moment(zone, 2028, 4, 2)
+    assert check_cron(expression) == expression
+    for at in range(int(begin), int(end), 3 * 3600):
+        found = next_times(expression, zone, at, 2)
+        assert [each.timestamp() for each in found] == [each for each in due if each >= at][:2]
+    for at in due[:3]:
+        assert is_due(expression, zone, at)
+        assert last_time(expression, zone, at + 60) == at
 
 
 @pytest.mark.parametrize("alias", ALIASES)

@@ -11,6 +11,13 @@ from dagster._core.definitions.definitions_load_context import (
     DefinitionsLoadContext,
     DefinitionsLoadType,
 )
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    TickData,
+    TickStatus,
+)
 
 from export_pipelines.cron import dagster_cron
 from export_pipelines.errors import RegistryUnavailable
@@ -22,6 +29,7 @@ from export_pipelines.registry import rows
 from export_pipelines.registry.models import PlatformRow, ProfileRow, ScheduleRow
 from export_pipelines.registry.profiles import Profile
 from export_pipelines.registry.schedules import Schedule
+from export_pipelines.schedule_states import last_ticks, write_state
 from export_pipelines.schedules import (
     NOTE_TAG,
     PROFILE_TAG,
@@ -159,6 +167,61 @@ def test_a_removed_schedule_is_skipped(instance: dg.DagsterInstance) -> None:
     assert skip_of(instance) == "This schedule was removed."
 
 
+def test_another_schedule_does_not_get_the_history_of_one_that_was_removed(
+    instance: dg.DagsterInstance,
+) -> None:
+    add_schedule(instance)
+    [state] = instance.all_instigator_state()
+    instance.create_tick(
+        TickData(
+            instigator_origin_id=state.instigator_origin_id,
+            instigator_name=KEY,
+            instigator_type=InstigatorType.SCHEDULE,
+            status=TickStatus.SKIPPED,
+            timestamp=MONDAY.timestamp(),
+            selector_id=state.selector_id,
+            skip_reason="The profile of somebody is disabled.",
+        )
+    )
+    with registering(instance) as session:
+        schedules.remove(session, rows.require(session, ScheduleRow, "default", "Every Monday"))
+    row = add_schedule(instance)
+    assert row.key == "every_monday_2_schedule"
+    assert last_ticks(instance, row.key, 1) == []
+
+
+def test_a_registry_that_has_lost_a_schedule_fails_the_tick(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    add_schedule(instance)
+    for url in (f"sqlite:///{tmp_path}/another.db", f"sqlite:///{tmp_path}/unmounted/registry.db"):
+        monkeypatch.setenv("EXPORT_PIPELINES_REGISTRY_URL", url)
+        with pytest.raises(RegistryUnavailable, match="disk"):
+            tick(instance)
+
+
+def test_a_daemon_that_writes_an_old_state_back_does_not_start_it_again(
+    instance: dg.DagsterInstance,
+) -> None:
+    row = add_schedule(instance)
+
+    def stored() -> InstigatorState:
+        [state] = [one for one in instance.all_instigator_state() if one.instigator_name == KEY]
+        return state
+
+    before = stored()
+    with registering(instance) as session:
+        kept = rows.require(session, ScheduleRow, "default", row.name)
+        schedules.change(session, kept, replace(schedules.current(session, kept), is_active=False))
+    assert stored().status is InstigatorStatus.STOPPED
+    instance.update_instigator_state(before)
+    assert skip_of(instance) == "This schedule is disabled."
+    assert stored().status is InstigatorStatus.STOPPED
+    # Somebody switches it on in the UI.
+    write_state(instance, KEY, row.cron_expression, is_active=True)
+    assert isinstance(tick(instance), list)
+
+
 def test_a_disabled_profile_is_skipped(instance: dg.DagsterInstance) -> None:
     add_profile(instance, format="csv")
     add_schedule(instance, profile="weekly")
@@ -186,7 +249,7 @@ def test_a_run_that_is_still_going_on_is_not_overlapped(
     assert request_of(instance).run_key == before.run_key
 
 
-@pytest.mark.parametrize("status", ["SUCCESS", "FAILURE", "CANCELED"])
+@pytest.mark.parametrize("status", ["SUCCESS", "FAILURE", "CANCELED", "NOT_STARTED"])
 def test_a_run_that_has_ended_is_no_hindrance(instance: dg.DagsterInstance, status: str) -> None:
     add_schedule(instance)
     add_run(instance, request_of(instance), dg.DagsterRunStatus(status))

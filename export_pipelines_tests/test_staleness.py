@@ -3,6 +3,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.scheduler.instigation import InstigatorType, TickData, TickStatus
 
 from export_pipelines import staleness
 from export_pipelines.clock import seconds_of
@@ -76,6 +77,28 @@ def test_a_failure_is_named(instance: dg.DagsterInstance, row: ScheduleRow) -> N
 def test_no_run_at_all(instance: dg.DagsterInstance, row: ScheduleRow) -> None:
     [sentence] = late(instance, row, 1)
     assert sentence.endswith("There is no run of it: is the daemon running?")
+
+
+def test_a_tick_that_started_nothing_says_why(
+    instance: dg.DagsterInstance, row: ScheduleRow
+) -> None:
+    add_run(instance, row, "SUCCESS", BEFORE)
+    state = next(iter(instance.all_instigator_state()))
+    instance.create_tick(
+        TickData(
+            instigator_origin_id=state.instigator_origin_id,
+            instigator_name=row.key,
+            instigator_type=InstigatorType.SCHEDULE,
+            status=TickStatus.SKIPPED,
+            timestamp=seconds_of(DUE),
+            selector_id=state.selector_id,
+            skip_reason="Nothing was exported: the profile weekly is disabled.",
+        )
+    )
+    [sentence] = late(instance, row, 1)
+    assert sentence.endswith(
+        "Its last tick started nothing: Nothing was exported: the profile weekly is disabled."
+    )
 
 
 def test_what_was_not_due_since_it_was_started_is_not_late(

@@ -60,7 +60,11 @@ def given_fields(
     files: Sequence[str],
     variables: Sequence[str],
 ) -> dict[str, Any]:
-    """Return fields as they were given on the command line, which holds no secrets."""
+    """Return fields as they were given on the command line, which holds no secrets.
+
+    Raises:
+        RequestError: a secret stands in the command line, is empty, or is none of the type's.
+    """
     from export_pipelines.config_types import is_secret
     from export_pipelines.errors import RequestError
     from export_pipelines.platforms import PLATFORMS
@@ -75,10 +79,14 @@ def given_fields(
                 f"--secret-file {name}=PATH or --env {name}=VARIABLE."
             )
         fields[name] = value
-    for name in asked:
-        fields[name] = _read_secret(name)
-    for name, path in _pairs(files, "--secret-file"):
-        fields[name] = _content(Path(path))
+    secrets = [(name, "") for name in asked] + _pairs(files, "--secret-file")
+    for name, path in secrets:
+        if name in known and not is_secret(known[name]):
+            raise RequestError(f"{name} is no secret, and would be shown: use --set {name}=VALUE.")
+        fields[name] = _content(Path(path)) if path else _read_secret(name)
+        if not fields[name]:
+            place = path or "the standard input"
+            raise RequestError(f"The secret {name} is empty: write it to {place}, or leave it out.")
     for name, variable in _pairs(variables, "--env"):
         fields[name] = {"env": variable}
     return fields

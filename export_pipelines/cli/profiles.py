@@ -138,7 +138,7 @@ def _register(output_format: Format[Any], name: str, resource_type: str, **given
     with exit_codes():
         owner = settings.organization()
         asked = _profile(output_format, name, resource_type, given)
-        notes = registration.check(owner, asked)
+        asked, notes = registration.check(owner, asked)
         with writing() as session:
             registration.add(session, owner, asked)
         _say(f"Registered {name}.", notes)
@@ -156,10 +156,11 @@ def _change(output_format: Format[Any], name: str, resource_type: str, **given: 
     with exit_codes():
         owner = settings.organization()
         asked = _profile(output_format, name, resource_type, given)
-        notes = registration.check(owner, asked)
+        asked, notes = registration.check(owner, asked)
         with writing() as session:
             row = rows.require(session, ProfileRow, owner, name)
-            changed = registration.change(session, row, replace(asked, is_active=row.is_active))
+            asked = replace(asked, name=row.name, is_active=row.is_active)
+            changed = registration.change(session, row, asked)
         _say(f"{name} was changed." if changed else f"{name} is so already.", notes)
 
 

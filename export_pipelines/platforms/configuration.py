@@ -77,7 +77,8 @@ def find_destinations(asked: Sequence[Asked] | None, organization: str) -> tuple
     """Return where files are delivered, each with a key of its own.
 
     Args:
-        asked: names, or types with fields; None for the platforms that upload automatically.
+        asked: names or ids, or types with fields; None for the platforms that upload
+            automatically.
         organization: whose registered platforms are meant.
 
     Raises:
@@ -87,6 +88,9 @@ def find_destinations(asked: Sequence[Asked] | None, organization: str) -> tuple
     """
     if asked is None:
         asked = automatic(organization)
+    asked = [
+        require_platform(one, organization) if isinstance(one, str) else one for one in asked
+    ]
     found: dict[str, Destination] = {}
     for one in asked:
         label = label_of(one)
@@ -116,17 +120,21 @@ def open_active(asked: Asked, organization: str) -> Platform:
     return open_platform(asked, organization)
 
 
-def require_platform(name: str, organization: str) -> None:
-    """Refuse a name that no platform has.
+def require_platform(name: str, organization: str) -> str:
+    """Return the name of a platform, which may have been given as its id.
 
     Raises:
         PlatformMisconfigured: there is no platform of that name.
         RegistryUnavailable: the registry does not answer.
     """
     written = read_platforms()
-    if name not in written and find(organization, name) is None:
+    if name in written:
+        return name
+    row = find(organization, name)
+    if row is None:
         known = [*written, *names(organization)]
         raise PlatformMisconfigured(_no_platform(name, known), field="platforms")
+    return row.name
 
 
 def is_disabled(name: str, organization: str) -> bool:

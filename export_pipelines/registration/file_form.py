@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from export_pipelines.config_types import is_secret
@@ -57,8 +57,8 @@ def _switch(written: Mapping[str, Any], name: str, where: str) -> bool | None:
     raise RequestError(f"{where}.{name} must be true or false, not {shown(value)}.")
 
 
-def parse_platform(name: str, content: Any) -> tuple[Platform, bool | None]:
-    """Return a platform, and whether it is active if that is said.
+def parse_platform(name: str, content: Any) -> tuple[Platform, dict[str, bool]]:
+    """Return a platform, and those of its switches that are said: is_active, auto_upload.
 
     Raises:
         RequestError: a field is unknown, missing or of another kind, or a variable is not set.
@@ -91,9 +91,9 @@ def parse_platform(name: str, content: Any) -> tuple[Platform, bool | None]:
                 f"{where}.{field} is a secret: put it into a variable of the environment, and "
                 f'write {field}: "${{NAME_OF_THE_VARIABLE}}" here.'
             )
-    upload = _switch(written, "auto_upload", where)
-    made = Platform(name, platform_type, values, variables, auto_upload=upload is not False)
-    return made, _switch(written, "is_active", where)
+    said = {switch: _switch(written, switch, where) for switch in ("is_active", "auto_upload")}
+    switches = {switch: value for switch, value in said.items() if value is not None}
+    return Platform(name, platform_type, values, variables), switches
 
 
 def _value(where: str, value: Any, variable: str | None) -> Any:
@@ -167,12 +167,39 @@ def _names(value: Any, where: str) -> list[str] | None:
     raise RequestError(f"{where} must be a list of names, not {shown(value)}.")
 
 
-def written_platform(row: PlatformRow) -> dict[str, Any]:
-    """Return a platform as it is written, with variables in place of secrets."""
-    words = re.sub(r"\W+", "_", row.name, flags=re.ASCII).strip("_").upper()
-    secrets = {name: f"{words}_{name.upper()}" for name in row.secret_names}
-    variables = {**secrets, **row.variables}
-    fields = {name: f"${{{variable}}}" for name, variable in variables.items()}
+def written_platforms(stored: Sequence[PlatformRow]) -> dict[str, dict[str, Any]]:
+    """Return platforms as they are written, each secret as a variable of its own."""
+    taken = {variable for row in stored for variable in _variables(row)}
+    written = {}
+    for row in stored:
+        variables = dict(row.variables)
+        for name in row.secret_names:
+            if name not in variables:
+                variables[name] = _free_variable(row.name, name, taken)
+                taken.add(variables[name])
+        written[row.name] = _written_platform(row, variables)
+    return written
+
+
+def _variables(row: PlatformRow) -> list[str]:
+    """Return the variables that a platform's fields came from, or are read from."""
+    read = [value["env"] for value in row.fields.values() if isinstance(value, Mapping)]
+    return [*row.variables.values(), *read]
+
+
+def _free_variable(platform: str, field: str, taken: set[str]) -> str:
+    words = re.sub(r"\W+", "_", platform, flags=re.ASCII).strip("_").upper()
+    if not words or words[0].isdigit():
+        words = f"PLATFORM_{words}".rstrip("_")
+    found, number = f"{words}_{field.upper()}", 1
+    while found in taken:
+        number += 1
+        found = f"{words}_{number}_{field.upper()}"
+    return found
+
+
+def _written_platform(row: PlatformRow, variables: Mapping[str, str]) -> dict[str, Any]:
+    fields = {name: f"${{{variable}}}" for name, variable in sorted(variables.items())}
     plain = {
         name: value.replace("${", "$${") if isinstance(value, str) else value
         for name, value in row.fields.items()

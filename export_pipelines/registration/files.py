@@ -1,5 +1,6 @@
 """Platforms, profiles and schedules as a file, which is applied as often as one likes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from export_pipelines.registration.file_form import (
     parse_schedule,
     require_fields,
     require_names,
-    written_platform,
+    written_platforms,
     written_profile,
     written_schedule,
 )
@@ -31,9 +32,9 @@ _SECTIONS = ("platforms", "profiles", "schedules")
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file registers. `is_active` is None where the file does not say."""
+    """What a file registers, with its switches: None, or none, where the file does not say."""
 
-    platforms: tuple[tuple[Platform, bool | None], ...]
+    platforms: tuple[tuple[Platform, Mapping[str, bool]], ...]
     profiles: tuple[tuple[Profile, bool | None], ...]
     schedules: tuple[tuple[Schedule, bool | None], ...]
 
@@ -79,14 +80,14 @@ def check(organization: str, contents: Contents) -> tuple[Contents, list[str]]:
         PlatformMisconfigured: a platform is.
     """
     coming = [platform.name for platform, _ in contents.platforms]
-    notes = [
-        f"{profile.name}: {note}"
-        for profile, _ in contents.profiles
-        for note in profiles.check(organization, profile, coming)
+    requests = [
+        (*profiles.check(organization, found, coming), active)
+        for found, active in contents.profiles
     ]
+    notes = [f"{profile.name}: {note}" for profile, each, _ in requests for note in each]
     checked = Contents(
-        tuple((platforms.check(found), active) for found, active in contents.platforms),
-        contents.profiles,
+        tuple((platforms.check(found), said) for found, said in contents.platforms),
+        tuple((profile, active) for profile, _, active in requests),
         tuple(
             (schedules.check(organization, found, coming), active)
             for found, active in contents.schedules
@@ -108,9 +109,9 @@ def apply(session: Session, organization: str, contents: Contents) -> list[Outco
         KeyUnavailable: secrets cannot be read or encrypted.
     """
     outcomes = []
-    for platform, active in contents.platforms:
+    for platform, said in contents.platforms:
         row = rows.find(session, PlatformRow, organization, platform.name)
-        kept = replace(platform, is_active=_active(active, row))
+        kept = replace(platform, **{**_switches(row), **said})
         done = platforms.change(session, row, kept) if row else None
         if row is None:
             platforms.add(session, organization, kept)
@@ -136,10 +137,7 @@ def apply(session: Session, organization: str, contents: Contents) -> list[Outco
 def written(session: Session, organization: str) -> str:
     """Return an organization's registry as a file, with variables in place of secrets."""
     content = {
-        "platforms": {
-            row.name: written_platform(row)
-            for row in rows.all_of(session, PlatformRow, organization)
-        },
+        "platforms": written_platforms(rows.all_of(session, PlatformRow, organization)),
         "profiles": {
             row.name: written_profile(registered_profile(row))
             for row in rows.all_of(session, ProfileRow, organization)
@@ -154,6 +152,10 @@ def written(session: Session, organization: str) -> str:
     # Some rare line breaks do not come back; escaped they do.
     exact = yaml.safe_load(text) == kept
     return text if exact else yaml.safe_dump(kept, sort_keys=False)
+
+
+def _switches(row: PlatformRow | None) -> dict[str, bool]:
+    return {"is_active": row.is_active, "auto_upload": row.auto_upload} if row else {}
 
 
 def _active(asked: bool | None, known: Any) -> bool:

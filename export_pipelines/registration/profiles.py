@@ -1,6 +1,7 @@
 """Registering export profiles: requests that are saved under a name (F04)."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -19,16 +20,17 @@ from export_pipelines.formats import FORMATS
 from export_pipelines.jobs import export_jobs
 from export_pipelines.planning import plan_export
 from export_pipelines.platforms.configuration import require_platform
+from export_pipelines.registration.json_values import require_json
 from export_pipelines.registry import rows
-from export_pipelines.registry.models import ProfileRow, ScheduleRow
+from export_pipelines.registry.models import PlatformRow, ProfileRow, ScheduleRow
 from export_pipelines.registry.profiles import DEFAULT, Profile, registered
 from export_pipelines.resources import Catalog
 
 
 def check(
     organization: str, asked: Profile, registering: Collection[str] = frozenset()
-) -> list[str]:
-    """Refuse a profile whose exports would fail, and return what could not be checked.
+) -> tuple[Profile, list[str]]:
+    """Return a profile with its platforms by name, and what could not be checked.
 
     Args:
         organization: whose it is.
@@ -36,18 +38,19 @@ def check(
         registering: names of platforms that are registered in the same step.
 
     Raises:
-        RequestError: its name, its format or something in its request is wrong.
+        RequestError: its name, its format or something in its request is wrong; its exports would
+            fail.
         PlatformMisconfigured: it names a platform that does not exist.
     """
     rows.check_name("profile", asked.name)
+    require_json(asked.request, asked.name)
     _check_request(asked.format, asked.request)
-    if asked.platforms is not None:
-        check_platforms(organization, asked.platforms, registering)
+    checked = replace(asked, platforms=platform_names(organization, asked.platforms, registering))
     try:
-        _plan(organization, asked)
+        _plan(organization, checked)
     except CatalogUnavailable as error:
-        return [f"Names of fields were not checked: {error}"]
-    return []
+        return checked, [f"Names of fields were not checked: {error}"]
+    return checked, []
 
 
 def _check_request(format_name: str, request: Mapping[str, Any]) -> None:
@@ -68,19 +71,34 @@ def _check_request(format_name: str, request: Mapping[str, Any]) -> None:
         raise RequestError(f"The request does not fit export_{format_name}: {reasons}") from None
 
 
-def check_platforms(
-    organization: str, names: Sequence[str], registering: Collection[str] = frozenset()
-) -> None:
-    """Refuse names of platforms that do not exist, or stand there twice.
+def platform_names(
+    organization: str, asked: Sequence[str] | None, registering: Collection[str] = frozenset()
+) -> list[str] | None:
+    """Return names of platforms, some of which were given as ids.
 
     Raises:
-        RequestError: a name stands there twice.
+        RequestError: a platform stands there twice.
         PlatformMisconfigured: there is no platform of a name.
     """
+    if asked is None:
+        return None
+    names = [
+        name if name in registering else require_platform(name, organization) for name in asked
+    ]
     for name in names:
         if names.count(name) > 1:
             raise RequestError(f"platforms names {name} more than once.")
-        if name not in registering:
+    return names
+
+
+def require_platforms(session: Session, organization: str, names: Sequence[str] | None) -> None:
+    """Refuse names that no platform has any more; somebody may have removed one since the check.
+
+    Raises:
+        PlatformMisconfigured: there is no platform of a name.
+    """
+    for name in names or ():
+        if rows.find(session, PlatformRow, organization, name) is None:
             require_platform(name, organization)
 
 
@@ -107,7 +125,7 @@ def add(session: Session, organization: str, asked: Profile) -> ProfileRow:
     """
     rows.require_free(session, ProfileRow, organization, asked.name)
     row = ProfileRow(organization=organization, name=asked.name)
-    _assign(row, asked)
+    _assign(session, row, asked)
     if asked.name == DEFAULT:
         rows.changed(session)
     rows.add(session, row)
@@ -121,7 +139,7 @@ def change(session: Session, row: ProfileRow, asked: Profile) -> bool:
     if row.format != asked.format:
         # Dagster's schedules are bound to the job of a format.
         rows.changed(session)
-    _assign(row, asked)
+    _assign(session, row, asked)
     row.updated_at = now()
     return True
 
@@ -144,7 +162,8 @@ def remove(session: Session, row: ProfileRow) -> None:
     session.delete(row)
 
 
-def _assign(row: ProfileRow, asked: Profile) -> None:
+def _assign(session: Session, row: ProfileRow, asked: Profile) -> None:
+    require_platforms(session, row.organization, asked.platforms)
     row.format = asked.format
     row.request = dict(asked.request)
     row.platforms = None if asked.platforms is None else list(asked.platforms)

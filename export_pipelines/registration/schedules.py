@@ -10,13 +10,15 @@ from sqlalchemy.orm import Session
 from export_pipelines.clock import now
 from export_pipelines.cron import check_cron, check_time_zone
 from export_pipelines.errors import RequestError
-from export_pipelines.registration.profiles import check_platforms
+from export_pipelines.registration.profiles import platform_names, require_platforms
 from export_pipelines.registration.transactions import before_commit, instance_of
 from export_pipelines.registry import rows
+from export_pipelines.registry.database import reading
 from export_pipelines.registry.models import ScheduleRow
+from export_pipelines.registry.profiles import find as find_profile
 from export_pipelines.registry.profiles import require
 from export_pipelines.registry.schedules import Schedule, registered
-from export_pipelines.schedule_states import delete_state, is_running, write_state
+from export_pipelines.schedule_states import delete_state, has_history, is_running, write_state
 
 _KEY_CHARACTERS = 60
 _YEAR_MINUTES = 525_600
@@ -27,7 +29,7 @@ def check(
     asked: Schedule,
     platforms: Collection[str] = frozenset(),
 ) -> Schedule:
-    """Return a schedule with its expression as it is stored.
+    """Return a schedule as it is stored: its profile and its platforms by name.
 
     Args:
         organization: whose it is.
@@ -44,14 +46,20 @@ def check(
             f"alert_after_minutes must be from 1 to {_YEAR_MINUTES:,}, a year, not "
             f"{asked.alert_after_minutes}."
         )
-    if asked.platforms is not None:
-        check_platforms(organization, asked.platforms, platforms)
     return replace(
         asked,
         cron_expression=check_cron(asked.cron_expression),
         timezone=check_time_zone(asked.timezone),
-        platforms=None if asked.platforms is None else list(asked.platforms),
+        profile=_profile_name(organization, asked.profile),
+        platforms=platform_names(organization, asked.platforms, platforms),
     )
+
+
+def _profile_name(organization: str, asked: str) -> str:
+    """Return the name of what was given as an id; one that is registered yet is given by name."""
+    with reading() as session:
+        found = find_profile(session, organization, asked)
+    return found.name if found else asked
 
 
 def add(session: Session, organization: str, asked: Schedule) -> ScheduleRow:
@@ -116,7 +124,9 @@ def _key(session: Session, name: str) -> str:
     words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:_KEY_CHARACTERS] or "registered"
     taken = set(session.scalars(select(ScheduleRow.key)))
     key, number = f"{words}_schedule", 1
-    while key in taken:
+    instance = instance_of(session)
+    # The history of one that was removed is not that of another, perhaps another organization's.
+    while key in taken or has_history(instance, key):
         number += 1
         key = f"{words}_{number}_schedule"
     return key
@@ -124,6 +134,7 @@ def _key(session: Session, name: str) -> str:
 
 def _assign(session: Session, row: ScheduleRow, asked: Schedule) -> None:
     require(session, row.organization, asked.profile)
+    require_platforms(session, row.organization, asked.platforms)
     row.cron_expression = asked.cron_expression
     row.timezone = asked.timezone
     row.profile = asked.profile

@@ -1,7 +1,7 @@
 """One change of the registry and of Dagster's states of schedules, made together."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
@@ -9,6 +9,9 @@ from sqlalchemy.orm import Session
 
 from export_pipelines.errors import StorageUnavailable
 from export_pipelines.registry.database import reading, writing
+
+Write = Callable[[dg.DagsterInstance], Callable[[], None]]
+"""Changes a state of Dagster's, and returns what takes that back."""
 
 _INSTANCE = "dagster_instance"
 _STATES = "schedule_states"
@@ -30,21 +33,29 @@ def registering(instance: dg.DagsterInstance, *, dry_run: bool = False) -> Itera
         StorageUnavailable: Dagster's records cannot be written.
     """
     with writing() as session:
-        states: list[Callable[[dg.DagsterInstance], None]] = []
+        states: list[Write] = []
         session.info.update({_INSTANCE: instance, _STATES: states})
         yield session
         session.flush()
         if dry_run:
             session.rollback()
             return
-        try:
-            for write in states:
-                write(instance)
-        except DBAPIError as error:
-            reason = " ".join(str(error.orig or error).split())
-            raise StorageUnavailable(
-                f"Dagster's records of schedules cannot be written: {reason}. Nothing was changed."
-            ) from None
+        with ExitStack() as undoing:
+            _write(instance, states, undoing)
+            session.commit()
+            undoing.pop_all()
+
+
+def _write(instance: dg.DagsterInstance, states: Sequence[Write], undoing: ExitStack) -> None:
+    """Write states, and have those that were written taken back if not all are, or no commit."""
+    try:
+        for write in states:
+            undoing.callback(write(instance))
+    except DBAPIError as error:
+        reason = " ".join(str(error.orig or error).split())
+        raise StorageUnavailable(
+            f"Dagster's records of schedules cannot be written: {reason}. Nothing was changed."
+        ) from None
 
 
 @contextmanager
@@ -65,6 +76,6 @@ def instance_of(session: Session) -> dg.DagsterInstance:
     return instance
 
 
-def before_commit(session: Session, write: Callable[[dg.DagsterInstance], None]) -> None:
+def before_commit(session: Session, write: Write) -> None:
     """Have something done to Dagster's records right before the session is committed."""
     session.info[_STATES].append(write)

@@ -113,6 +113,7 @@ def _opened(url: str, *, make: bool) -> Iterator[Engine]:
     path = _sqlite_file(url)
     if path and not path.exists():
         if not make:
+            _require_folder(path)
             yield from _empty()
             return
         _make_file(path)
@@ -126,6 +127,19 @@ def _opened(url: str, *, make: bool) -> Iterator[Engine]:
         yield opened
     finally:
         opened.dispose()
+
+
+def _require_folder(path: Path) -> None:
+    """Refuse a registry whose disk is not there: it is not one without anything in it.
+
+    Raises:
+        RegistryUnavailable: the folder that somebody has named does not exist.
+    """
+    if path.resolve().parent != settings.home_folder() and not path.parent.is_dir():
+        raise RegistryUnavailable(
+            f"The folder of the registry, {path.parent}, is not there: is its disk mounted? Mount "
+            "it, make the folder, or correct EXPORT_PIPELINES_REGISTRY_URL."
+        )
 
 
 def _engine(url: str) -> Engine:

@@ -37,10 +37,13 @@ class Candidate:
     Attributes:
         name: names it for people.
         remove: removes it, unless its argument says that this is a dry run, and returns what it is.
+        is_old: whether that is still so. It is asked right before the removal: a run may have begun
+            since it was found. By default it is what nothing can come to use again.
     """
 
     name: str
     remove: Callable[[bool], Removed]
+    is_old: Callable[[], bool] = lambda: True
 
 
 @dataclass
@@ -92,7 +95,8 @@ def remove_all(kind: str, candidates: Iterable[Candidate], *, dry_run: bool) -> 
     try:
         for candidate in candidates:
             try:
-                pruned.add(candidate.name, candidate.remove(dry_run))
+                if candidate.is_old():
+                    pruned.add(candidate.name, candidate.remove(dry_run))
                 outages = 0
             except _FAILURES as error:
                 pruned.fail(candidate.name, error)

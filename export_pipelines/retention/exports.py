@@ -29,6 +29,7 @@ from export_pipelines.retention.history import (
     ended_at,
     ended_pages,
     families,
+    family_of,
 )
 from export_pipelines.store import MANIFEST_NAME, stored_name
 
@@ -71,7 +72,8 @@ class OldExports:
                 with self._store.connect() as connection:
                     for record in old:
                         remove = partial(self._remove, connection, record)
-                        yield Candidate(record.dagster_run.run_id, remove)
+                        is_old = partial(self._is_still_old, record)
+                        yield Candidate(record.dagster_run.run_id, remove, is_old)
         yield from self._without_record(self._before)
 
     def is_old(self, record: dg.RunRecord, family: Family) -> bool:
@@ -81,6 +83,9 @@ class OldExports:
             return False
         users = [each for each in family.members if own & self._folders(each)]
         return all(ended_at(each) < self._before for each in users)
+
+    def _is_still_old(self, record: dg.RunRecord) -> bool:
+        return self.is_old(record, family_of(self._instance, record.dagster_run.run_id))
 
     def _folders(self, record: dg.RunRecord) -> set[str]:
         """Return the folders in this store that a run may have files in; none if in another."""
@@ -128,10 +133,19 @@ class OldExports:
             known = families(self._instance, [folder.name for folder in batch])
             with self._store.connect() as connection:
                 for folder in batch:
-                    family = known[folder.name]
-                    users = [each for each in family.members if folder.name in self._folders(each)]
-                    if not family.active and not users and newest(folder) < before:
-                        yield Candidate(folder.name, partial(_remove_local, connection, folder))
+                    if self._is_left(folder, known[folder.name], before):
+                        remove = partial(_remove_local, connection, folder)
+                        is_old = partial(self._is_still_left, folder, before)
+                        yield Candidate(folder.name, remove, is_old)
+
+    def _is_left(self, folder: Path, family: Family, before: float) -> bool:
+        """Return whether a folder is an old one of no run that has a record."""
+        if family.active or any(folder.name in self._folders(each) for each in family.members):
+            return False
+        return newest(folder) < before
+
+    def _is_still_left(self, folder: Path, before: float) -> bool:
+        return self._is_left(folder, family_of(self._instance, folder.name), before)
 
 
 def is_export(record: dg.RunRecord) -> bool:

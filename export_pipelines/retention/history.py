@@ -103,6 +103,11 @@ def families(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> dict[str, 
     }
 
 
+def family_of(instance: dg.DagsterInstance, run_id: str) -> Family:
+    """Return a run's family, as it is now; it may have no record any more."""
+    return families(instance, [run_id])[run_id]
+
+
 def _members(
     instance: dg.DagsterInstance, roots: Sequence[str]
 ) -> defaultdict[str, list[dg.RunRecord]]:

@@ -5,7 +5,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -50,17 +50,29 @@ def old_imports(instance: dg.DagsterInstance, before: float) -> Iterator[Candida
             for ended in batches(ended_files(folder)):
                 asked = _asked(instance)
                 for files in ended:
-                    if _is_old(files, before) and not asked & {str(file) for file in files}:
-                        yield Candidate(_place(root, files[0]), partial(_remove_files, files))
+                    if _is_old(files, before, asked):
+                        remove = partial(_remove_files, files)
+                        is_old = partial(_is_still_old, instance, files, before)
+                        yield Candidate(_place(root, files[0]), remove, is_old)
     yield from _old_reports(instance, root, before)
 
 
 def _old_reports(instance: dg.DagsterInstance, root: Path, before: float) -> Iterator[Candidate]:
     for batch in batches(folders(root / _REPORTS, RUN_ID)):
-        at_work = {record.dagster_run.run_id for record in active_runs(instance)}
+        at_work = _at_work(instance)
         for folder in batch:
             if folder.name not in at_work and newest(folder) < before:
-                yield Candidate(_place(root, folder), partial(_remove_folder, folder))
+                remove = partial(_remove_folder, folder)
+                is_old = partial(_is_still_old_report, instance, folder, before)
+                yield Candidate(_place(root, folder), remove, is_old)
+
+
+def _at_work(instance: dg.DagsterInstance) -> set[str]:
+    return {record.dagster_run.run_id for record in active_runs(instance)}
+
+
+def _is_still_old_report(instance: dg.DagsterInstance, folder: Path, before: float) -> bool:
+    return newest(folder) < before and folder.name not in _at_work(instance)
 
 
 def ended_files(folder: Path) -> Iterator[list[Path]]:
@@ -84,10 +96,16 @@ def _without_endings(name: str) -> str:
     return name
 
 
-def _is_old(files: Sequence[Path], before: float) -> bool:
+def _is_old(files: Sequence[Path], before: float, asked: Collection[str]) -> bool:
     # A file keeps the time at which its owner wrote it: its name says when it was imported.
     imported = imported_at(files[0])
-    return imported is not None and max(imported, last_written(files)) < before
+    if imported is None or max(imported, last_written(files)) >= before:
+        return False
+    return not any(str(file) in asked for file in files)
+
+
+def _is_still_old(instance: dg.DagsterInstance, files: Sequence[Path], before: float) -> bool:
+    return _is_old(files, before, _asked(instance))
 
 
 def imported_at(file: Path) -> float | None:

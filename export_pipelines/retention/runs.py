@@ -1,44 +1,96 @@
 """Records of runs that ended long ago, with their events, logs and what steps handed on."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import dagster as dg
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
+from export_pipelines.errors import RegistryUnavailable
 from export_pipelines.imports import drop_folder
+from export_pipelines.limits import SCHEDULE_ID_TAG
 from export_pipelines.retention.candidates import Candidate, Removed
 from export_pipelines.retention.folders import bytes_of, folder_bytes
 from export_pipelines.retention.history import Family, ended_pages, families, import_files
+from export_pipelines.retention.scheduled import last_successes
+
+HasFiles = Callable[[dg.RunRecord, Family], bool]
+"""Tells whether a run is an export that still has files."""
 
 
 def old_runs(
-    instance: dg.DagsterInstance,
-    before: float,
-    has_files: Callable[[dg.RunRecord, Family], bool],
+    instance: dg.DagsterInstance, before: float, has_files: HasFiles
 ) -> Iterator[Candidate]:
     """Yield the runs that ended before a time, as did all that execute them again.
 
     A run of which something is left keeps its record: an export that has files, an import whose
-    file is still in `processing`, or was cancelled and is still waiting.
+    file is still in `processing`, or was cancelled and is still waiting. So does the last success
+    of a registered schedule, without which the schedule would be late; while the registry does not
+    answer, all runs of schedules do.
 
     Args:
         instance: where runs are recorded.
         before: in seconds since 1970.
         has_files: tells whether an export still has files.
+
+    Raises:
+        RegistryUnavailable: in the end, if runs were kept since the registry does not answer.
     """
+    unanswered: RegistryUnavailable | None = None
     for page in ended_pages(instance, before):
-        known = families(instance, [record.dagster_run.run_id for record in page])
-        claimed = {drop_folder.run_of(Path(claim)) for claim in drop_folder.claims()}
-        for record in page:
-            run = record.dagster_run
-            family = known[run.run_id]
-            if family.active or family.ended >= before or run.run_id in claimed:
-                continue
-            if not has_files(record, family) and not _keeps_files_waiting(run):
-                yield Candidate(run.run_id, partial(_remove, instance, run.run_id))
+        old = _old(instance, page, before, has_files)
+        try:
+            kept = last_successes(instance, [record.dagster_run for record in old])
+        except RegistryUnavailable as error:
+            unanswered = error
+            kept = {_run_id(record) for record in old if _is_scheduled(record)}
+        for record in old:
+            run_id = _run_id(record)
+            if run_id not in kept:
+                is_old = partial(_is_still_old, instance, record, before, has_files)
+                yield Candidate(run_id, partial(_remove, instance, run_id), is_old)
+    if unanswered:
+        raise unanswered
+
+
+def _old(
+    instance: dg.DagsterInstance,
+    records: Sequence[dg.RunRecord],
+    before: float,
+    has_files: HasFiles,
+) -> list[dg.RunRecord]:
+    """Return those of some runs that nothing needs any more, as it is now."""
+    known = families(instance, [_run_id(record) for record in records])
+    claimed = {drop_folder.run_of(Path(claim)) for claim in drop_folder.claims()}
+    return [
+        record
+        for record in records
+        if _is_over(record, known[_run_id(record)], before, claimed)
+        and not has_files(record, known[_run_id(record)])
+    ]
+
+
+def _is_still_old(
+    instance: dg.DagsterInstance, record: dg.RunRecord, before: float, has_files: HasFiles
+) -> bool:
+    return bool(_old(instance, [record], before, has_files))
+
+
+def _is_over(record: dg.RunRecord, family: Family, before: float, claimed: Collection[str]) -> bool:
+    """Return whether a run's whole family ended before a time, and none of its files waits."""
+    if family.active or family.ended >= before or _run_id(record) in claimed:
+        return False
+    return not _keeps_files_waiting(record.dagster_run)
+
+
+def _is_scheduled(record: dg.RunRecord) -> bool:
+    return SCHEDULE_ID_TAG in record.dagster_run.tags
+
+
+def _run_id(record: dg.RunRecord) -> str:
+    return record.dagster_run.run_id
 
 
 def _keeps_files_waiting(run: dg.DagsterRun) -> bool:

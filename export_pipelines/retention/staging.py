@@ -9,7 +9,13 @@ import dagster as dg
 
 from export_pipelines.retention.candidates import Candidate, Removed
 from export_pipelines.retention.folders import RUN_ID, batches, folders, newest, remove_folder
-from export_pipelines.retention.history import active_imports, created_at, families
+from export_pipelines.retention.history import (
+    Family,
+    active_imports,
+    created_at,
+    families,
+    family_of,
+)
 
 _IMPORT = re.compile(r"import-[0-9a-f]{16}")
 
@@ -27,10 +33,18 @@ def old_staging(instance: dg.DagsterInstance, parent: Path, before: float) -> It
     for batch in batches(folders(parent, RUN_ID)):
         known = families(instance, [folder.name for folder in batch])
         for folder in batch:
-            family = known[folder.name]
-            if not family.active and (family.ended or newest(folder)) < before:
-                yield Candidate(folder.name, partial(_remove, folder))
+            if _has_ended(folder, known[folder.name], before):
+                is_old = partial(_still_has_ended, instance, folder, before)
+                yield Candidate(folder.name, partial(_remove, folder), is_old)
     yield from _of_imports(instance, parent, before)
+
+
+def _has_ended(folder: Path, family: Family, before: float) -> bool:
+    return not family.active and (family.ended or newest(folder)) < before
+
+
+def _still_has_ended(instance: dg.DagsterInstance, folder: Path, before: float) -> bool:
+    return _has_ended(folder, family_of(instance, folder.name), before)
 
 
 def _of_imports(instance: dg.DagsterInstance, parent: Path, before: float) -> Iterator[Candidate]:
@@ -39,11 +53,20 @@ def _of_imports(instance: dg.DagsterInstance, parent: Path, before: float) -> It
     Their folders do not tell whose they are.
     """
     for batch in batches(folders(parent, _IMPORT)):
-        if any(created_at(run).timestamp() < before for run in active_imports(instance)):
+        if _is_importing(instance, before):
             return
         for folder in batch:
             if newest(folder) < before:
-                yield Candidate(folder.name, partial(_remove, folder))
+                is_old = partial(_is_left, instance, folder, before)
+                yield Candidate(folder.name, partial(_remove, folder), is_old)
+
+
+def _is_importing(instance: dg.DagsterInstance, before: float) -> bool:
+    return any(created_at(run).timestamp() < before for run in active_imports(instance))
+
+
+def _is_left(instance: dg.DagsterInstance, folder: Path, before: float) -> bool:
+    return newest(folder) < before and not _is_importing(instance, before)
 
 
 def _remove(folder: Path, dry_run: bool) -> Removed:

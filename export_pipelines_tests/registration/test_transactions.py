@@ -1,13 +1,16 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import dagster as dg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from export_pipelines import settings
-from export_pipelines.errors import NameTaken, RegistryUnavailable
+from export_pipelines.errors import NameTaken, RegistryUnavailable, StorageUnavailable
 from export_pipelines.registration import platforms, schedules
 from export_pipelines.registration.platforms import Platform
 from export_pipelines.registration.transactions import (
+    Write,
     before_commit,
     instance_of,
     looking,
@@ -17,6 +20,7 @@ from export_pipelines.registry import rows
 from export_pipelines.registry.database import reading, schedules_revision
 from export_pipelines.registry.models import PlatformRow, ScheduleRow
 from export_pipelines.registry.schedules import Schedule
+from export_pipelines.schedule_states import is_running
 
 MONDAYS = Schedule("Mondays", "@weekly")
 NAS = Platform("nas", "local", {"folder": "/srv"})
@@ -48,10 +52,13 @@ def register_taken_key(instance: dg.DagsterInstance) -> None:
         rows.add(session, row)
 
 
-def register_and(instance: dg.DagsterInstance, write: Callable[[dg.DagsterInstance], None]) -> None:
+def register_and(instance: dg.DagsterInstance, write: Write, *, first: bool) -> None:
     with registering(instance) as session:
-        before_commit(session, write)
+        if first:
+            before_commit(session, write)
         schedules.add(session, "default", MONDAYS)
+        if not first:
+            before_commit(session, write)
 
 
 def test_rows_and_states_are_made_together(instance: dg.DagsterInstance) -> None:
@@ -84,22 +91,52 @@ def test_a_dry_run_finds_what_a_commit_would(instance: dg.DagsterInstance) -> No
         register_taken_key(instance)
 
 
-def test_no_row_without_its_state(instance: dg.DagsterInstance) -> None:
+@pytest.mark.parametrize("first", [True, False])
+def test_no_row_without_its_state(instance: dg.DagsterInstance, first: bool) -> None:
     """A definition that is loaded without its state would begin to count too late."""
 
-    def fail(_: dg.DagsterInstance) -> None:
+    def fail(_: dg.DagsterInstance) -> Callable[[], None]:
         raise OSError("the disk is full")
 
     with pytest.raises(OSError, match="the disk is full"):
-        register_and(instance, fail)
+        register_and(instance, fail, first=first)
     assert (names(), states(instance), schedules_revision()) == ([], [], 0)
+
+
+def test_states_are_taken_back_if_a_later_one_cannot_be_written(
+    instance: dg.DagsterInstance,
+) -> None:
+    def fail(_: dg.DagsterInstance) -> Callable[[], None]:
+        raise DBAPIError("UPDATE", {}, OSError("database is locked"))
+
+    def change_both() -> None:
+        with registering(instance) as session:
+            row = rows.require(session, ScheduleRow, "default", "Mondays")
+            stopped = replace(schedules.current(session, row), is_active=False)
+            assert schedules.change(session, row, stopped)
+            schedules.remove(session, rows.require(session, ScheduleRow, "default", "Other"))
+            before_commit(session, fail)
+
+    with registering(instance) as session:
+        schedules.add(session, "default", MONDAYS)
+        schedules.add(session, "default", replace(MONDAYS, name="Other"))
+    before = states(instance)
+    with pytest.raises(StorageUnavailable, match="database is locked"):
+        change_both()
+    assert (sorted(names()), states(instance)) == (["Mondays", "Other"], before)
+    assert is_running(instance, "mondays_schedule", default=False)
 
 
 def test_states_are_written_while_the_row_is_not_yet_seen(instance: dg.DagsterInstance) -> None:
     seen = []
     with registering(instance) as session:
         schedules.add(session, "default", MONDAYS)
-        before_commit(session, lambda opened: seen.append((states(opened), names())))
+
+        def look(opened: dg.DagsterInstance) -> Callable[[], None]:
+            seen.append((states(opened), names()))
+            return lambda: None
+
+        before_commit(session, look)
     assert seen == [(["mondays_schedule"], [])]
 
 
