@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PRODUCTS ?= 10000
-# Tests wait for servers: one process more than a small machine has cores.
-WORKERS ?= 3
+# Tests wait for servers: more processes than a small machine has cores.
+WORKERS ?= 4
 
 .PHONY: run test check dev bench clean
 
@@ -15,7 +15,7 @@ dev: $(VENV)/.installed
 	$(BIN)/export-pipelines dev
 
 test: check
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

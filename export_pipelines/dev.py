@@ -1,7 +1,8 @@
 """Starts Dagster's webserver, daemon and one code server for both, and stops them together.
 
 The code server loads the definitions anew when the registry's schedules change; webserver and
-daemon notice that within a second.
+daemon notice that within a second. A home folder has one of each, since two daemons would each
+start the runs of a due schedule.
 """
 
 import json
@@ -10,12 +11,13 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
+from http.client import HTTPException
 from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
 from typing import Any
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import click
@@ -32,7 +34,17 @@ _HOST = "127.0.0.1"
 _READY_SECONDS = 120
 _POLL_SECONDS = 0.5
 _RELOAD_SECONDS = 120
+_ANSWER_SECONDS = 5
 _MODULE = "export_pipelines.definitions"
+_NO_ANSWER = (OSError, HTTPException, ValueError, KeyError, TypeError)
+_LOADED = "RepositoryLocation"
+_LOCATIONS = """
+query {
+  workspaceOrError {
+    ... on Workspace { locationEntries { name locationOrLoadError { __typename } } }
+  }
+}
+"""
 _RELOAD = """
 mutation ($location: String!) {
   reloadRepositoryLocation(repositoryLocationName: $location) {
@@ -47,48 +59,85 @@ def serve(port: int) -> None:
     """Run webserver, daemon and code server until a signal; one that dies is started again.
 
     Raises:
-        RequestError: the port is taken, or this folder has no workspace.yaml.
+        RequestError: the port is taken, this folder has no workspace.yaml, or one runs for this
+            home folder already.
         StorageUnavailable: a server does not start, or does not stay.
     """
     if not Path("workspace.yaml").is_file():
         raise RequestError("There is no workspace.yaml here: start this in the project's folder.")
-    port = port or _free_port()
-    _check_free(port)
-    servers = _servers(port)
-    make_records()
-    _stop_on_signals()
-    loaded = _revision()
-    try:
-        servers[0].start()
-        _wait_until(servers, lambda: _answers_on(code_socket()))
-        for server in servers[1:]:
-            server.start()
-        _wait_until(servers, lambda: _answers_at(port))
-        click.echo(f"Ready: http://{_HOST}:{port}   (Ctrl-C stops it)")
-        with _following_the_registry(port, loaded):
-            while True:
-                for server in servers:
-                    server.keep_running()
-                time.sleep(_POLL_SECONDS)
-    except KeyboardInterrupt:
-        click.echo("Stopping.")
-    finally:
-        stop_all(servers)
+    home = prepare_dagster_home()
+    with _only_one(home):
+        port = port or _free_port()
+        _check_free(port)
+        servers = _servers(home, port)
+        make_records()
+        _stop_on_signals()
+        loaded = _revision()
+        try:
+            _start(servers, port)
+            with _following_the_registry(port, loaded):
+                _keep_running(servers, port)
+        except KeyboardInterrupt:
+            # A terminal that was closed takes no more words.
+            with suppress(OSError):
+                click.echo("Stopping.")
+        finally:
+            stop_all(servers)
 
 
-def _servers(port: int) -> list[Server]:
-    """Return the code server, which the others reach over a socket, and these.
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """Keep others from serving a home folder; the system sees to it that a killed one does not.
 
     Raises:
-        RequestError: one runs for this home folder already.
+        RequestError: another serves it.
     """
-    home = prepare_dagster_home()
-    code = code_socket()
-    if _answers_on(code):
-        raise RequestError(
-            f"export-pipelines dev is running for {settings.home_folder()} already: stop that one, "
-            "or choose another home folder with EXPORT_PIPELINES_HOME."
+    with (home / "dev.lock").open("a+", encoding="ascii") as lock:
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise RequestError(
+                f"export-pipelines dev is running for {settings.home_folder()} already, as process "
+                f"{lock.read()}: stop that one, or choose another home folder with "
+                "EXPORT_PIPELINES_HOME."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _start(servers: Sequence[Server], port: int) -> None:
+    """Start servers, and wait until the web server has loaded the definitions or failed to."""
+    servers[0].start()
+    _wait_until(servers, lambda: _answers_on(code_socket()))
+    for server in servers[1:]:
+        server.start()
+    _wait_until(servers, lambda: _location(port) is not None)
+    if _location(port) not in (None, _LOADED):
+        click.echo(
+            "The definitions cannot be loaded: the messages above say why. If the registry does "
+            "not answer, they are loaded when it does.",
+            err=True,
         )
+
+
+def _keep_running(servers: Sequence[Server], port: int) -> None:
+    """Keep servers running until a signal, and say once that they are ready."""
+    ready = False
+    while True:
+        if not ready and _location(port) == _LOADED:
+            click.echo(f"Ready: http://{_HOST}:{port}   (Ctrl-C stops it)")
+            ready = True
+        for server in servers:
+            server.keep_running()
+        time.sleep(_POLL_SECONDS)
+
+
+def _servers(home: Path, port: int) -> list[Server]:
+    """Return the code server, which the others reach over a socket, and these."""
+    code = code_socket()
     # What a killed server left is in the way of the next.
     code.unlink(missing_ok=True)
     place = {"socket": str(code), "location_name": LOCATION}
@@ -139,24 +188,55 @@ def _revision() -> int | None:
 
 def _reload(port: int) -> bool:
     """Have definitions loaded anew, and return whether that worked."""
-    body = json.dumps({"query": _RELOAD, "variables": {"location": LOCATION}}).encode()
-    request = Request(f"http://{_HOST}:{port}/graphql", body, {"Content-Type": "application/json"})
     try:
-        with urlopen(request, timeout=_RELOAD_SECONDS) as answer:  # noqa: S310
-            entry: Mapping[str, Any] = json.load(answer)["data"]["reloadRepositoryLocation"]
-    except (OSError, ValueError, KeyError, TypeError):
+        data = _ask(port, _RELOAD, _RELOAD_SECONDS, location=LOCATION)
+        return _outcome(data["reloadRepositoryLocation"]) == _LOADED
+    except _NO_ANSWER:
         return False
-    loaded = (entry.get("locationOrLoadError") or {}).get("__typename")
-    return bool(loaded == "RepositoryLocation")
+
+
+def _location(port: int) -> str | None:
+    """Return what the web server has of the definitions: `_LOADED`, or an error's type.
+
+    None while it is loading them, or does not answer.
+    """
+    try:
+        entries = _ask(port, _LOCATIONS, _ANSWER_SECONDS)["workspaceOrError"]["locationEntries"]
+    except _NO_ANSWER:
+        return None
+    return next((_outcome(entry) for entry in entries if entry["name"] == LOCATION), None)
+
+
+def _ask(port: int, query: str, seconds: float, **variables: str) -> Mapping[str, Any]:
+    """Return the data of the web server's answer."""
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = Request(f"http://{_HOST}:{port}/graphql", body, {"Content-Type": "application/json"})
+    with urlopen(request, timeout=seconds) as answer:  # noqa: S310
+        data: Mapping[str, Any] = json.load(answer)["data"]
+    return data
+
+
+def _outcome(entry: Mapping[str, Any]) -> str | None:
+    """Return the type of a location or of its error; None while it is being loaded."""
+    found = entry.get("locationOrLoadError")
+    return str(found["__typename"]) if found else None
 
 
 def _stop_on_signals() -> None:
+    # SIGINT too: a shell that starts this in the background has it ignored.
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # nohup has this ignored so that what it starts outlives its terminal.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+
     def interrupt(number: int, frame: FrameType | None) -> None:
+        # A closed terminal sends more than one, and servers are stopped only once.
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    # SIGINT too: a shell that starts this in the background has it ignored.
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
+    for each in numbers:
+        signal.signal(each, interrupt)
 
 
 def _wait_until(servers: Sequence[Server], is_ready: Callable[[], bool]) -> None:
@@ -171,14 +251,6 @@ def _wait_until(servers: Sequence[Server], is_ready: Callable[[], bool]) -> None
 def _answers_on(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(str(path)) == 0
-
-
-def _answers_at(port: int) -> bool:
-    try:
-        with urlopen(f"http://{_HOST}:{port}/server_info", timeout=5):
-            return True
-    except (URLError, OSError):
-        return False
 
 
 def _free_port() -> int:

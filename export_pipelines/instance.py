@@ -6,7 +6,6 @@ get their sentence and their tags. Here, too, the process of a run says where it
 """
 
 import os
-
 from collections.abc import Mapping
 from typing import Any
 

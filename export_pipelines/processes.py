@@ -75,10 +75,10 @@ def _namespace() -> str:
     if sys.platform != "linux":
         return sys.platform
     try:
-        if os.readlink(_PROC / "self") != str(os.getpid()):
+        if (_PROC / "self").readlink().name != str(os.getpid()):
             # /proc is that of another namespace, and shows other numbers.
             return ""
-        return os.readlink(_PROC / "self" / "ns" / "pid")
+        return str((_PROC / "self" / "ns" / "pid").readlink())
     except OSError:
         return ""
 

@@ -14,8 +14,9 @@ from pydantic import Field
 from export_pipelines import settings
 from export_pipelines.catalog.database import backend_of
 from export_pipelines.catalog.reading import Snapshot, open_snapshots
+from export_pipelines.errors import RequestError, shown
 from export_pipelines.platforms.base import Connection, Platform
-from export_pipelines.platforms.configuration import open_platform
+from export_pipelines.platforms.configuration import is_disabled, open_platform
 from export_pipelines.platforms.local import open_store
 from export_pipelines.store import stored_name
 
@@ -80,6 +81,7 @@ class ExportStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises:
             StorageUnavailable: the local folder cannot be made.
+            RequestError: the platform is disabled.
             PlatformError: the platform is unknown, or cannot be opened.
         """
         platform = self._platform()
@@ -93,6 +95,7 @@ class ExportStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         5 minutes; C12: a new one is signed on each read). They are secrets while they work.
 
         Raises:
+            RequestError: the platform is disabled.
             PlatformError: the platform cannot be opened.
         """
         with self.connect() as connection:
@@ -103,6 +106,11 @@ class ExportStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _platform(self) -> Platform | None:
         name = self.platform or ("" if self.folder else settings.store_platform())
+        if name and is_disabled(name, settings.organization()):
+            raise RequestError(
+                f"The platform {shown(name)} is the export store, and is disabled: enable it, or "
+                "name another one in EXPORT_PIPELINES_STORE."
+            )
         return open_platform(name) if name else None
 
 

@@ -23,6 +23,7 @@ from export_pipelines.errors import RequestError, shown
 
 _DIGITS = 19
 _CODE_LETTERS = 3
+_ORGANIZATION_CHARACTERS = 100
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -84,8 +85,18 @@ def log_level() -> str:
 
 
 def organization() -> str:
-    """Return whose exports these are if a run does not say."""
-    return os.environ.get("EXPORT_PIPELINES_ORGANIZATION") or "default"
+    """Return whose exports these are if a run does not say.
+
+    Raises:
+        RequestError: it is longer than 100 characters, or has some that cannot be seen.
+    """
+    name = os.environ.get("EXPORT_PIPELINES_ORGANIZATION") or "default"
+    if len(name) > _ORGANIZATION_CHARACTERS or not name.isprintable():
+        raise RequestError(
+            f"EXPORT_PIPELINES_ORGANIZATION is {shown(name)}: set it to 1 to "
+            f"{_ORGANIZATION_CHARACTERS} characters that can be seen."
+        )
+    return name
 
 
 def max_active_exports() -> int:

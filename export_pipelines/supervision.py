@@ -1,11 +1,19 @@
-"""Processes that belong together: one that dies is started again, all are stopped together."""
+"""Processes that belong together: one that dies is started again, all are stopped together.
 
+On Linux they also end with the process that started them, however that ends. For that this module
+is run too: `python -m export_pipelines.supervision PARENT ARGUMENTS` becomes `python -m ARGUMENTS`.
+"""
+
+import ctypes
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import click
 
@@ -14,6 +22,7 @@ from export_pipelines.errors import StorageUnavailable
 _STOP_SECONDS = 15
 _QUICK_SECONDS = 30
 _MOST_QUICK_ENDS = 3
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -34,10 +43,13 @@ class Server:
     _quick_ends: int = field(default=0, init=False)
 
     def start(self) -> None:
-        """Start it, in a session of its own: the terminal's Ctrl-C is for us to pass on."""
+        """Start it, in a session of its own: the terminal's Ctrl-C is for us to pass on.
+
+        On Linux it is killed when the thread that calls this ends.
+        """
         self._started = time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
-            [sys.executable, "-m", *self.arguments],
+            [sys.executable, "-m", __name__, str(os.getpid()), *self.arguments],
             env=dict(self.environment),
             start_new_session=True,
         )
@@ -87,3 +99,24 @@ def stop_all(servers: Sequence[Server]) -> None:
         server.ask_to_stop()
     for server in servers:
         server.stop()
+
+
+def become(parent: int, arguments: Sequence[str]) -> NoReturn:
+    """Turn this process into `python -m`, which on Linux is killed as soon as its parent ends.
+
+    Args:
+        parent: the process that must be there.
+        arguments: of `python -m`.
+    """
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL):
+            raise OSError(ctypes.get_errno(), "a process cannot be bound to its parent")
+    # A parent that has ended before this was asked for sends no signal.
+    if os.getppid() != parent:
+        sys.exit(f"Process {parent}, which started this, has ended.")
+    os.execv(sys.executable, [sys.executable, "-m", *arguments])  # noqa: S606
+
+
+if __name__ == "__main__":
+    become(int(sys.argv[1]), sys.argv[2:])

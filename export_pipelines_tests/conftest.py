@@ -40,6 +40,16 @@ if collect_ignore and os.environ.get("CI"):
     raise pytest.UsageError(f"There is no test data at {OLIST}: set EXPORT_PIPELINES_TEST_DATA.")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the modules that take minutes, which mostly wait: others run beside them."""
+    items.sort(key=_patience, reverse=True)
+
+
+def _patience(item: pytest.Item) -> int:
+    marker = item.get_closest_marker("timeout")
+    return int(marker.args[0]) if marker else 0
+
+
 @event.listens_for(Engine, "connect")
 def do_not_wait_for_the_disk(connection: Any, record: Any) -> None:
     """Dagster's and other SQLite databases of tests need not survive a power cut."""

@@ -27,7 +27,7 @@ from export_pipelines_tests.webserver import start_webserver
 COUNT = 20
 AT_THE_LAST_MOMENT = 6
 EACH_MINUTE = 4
-LAST_TICKS_SECONDS = 150
+LAST_TICKS_SECONDS = 240
 
 Due = tuple[str, str]
 """A schedule's id, and a time at which it is due, as the tags of its runs have it."""

@@ -221,9 +221,9 @@ def test_29ths_are_found_in_every_hour_of_a_leap_spring(
     for at in range(int(begin), int(end), 3 * 3600):
         found = next_times(expression, zone, at, 2)
         assert [each.timestamp() for each in found] == [each for each in due if each >= at][:2]
-    for at in due[:3]:
-        assert is_due(expression, zone, at)
-        assert last_time(expression, zone, at + 60) == at
+    for known in due[:3]:
+        assert is_due(expression, zone, known)
+        assert last_time(expression, zone, known + 60) == known
 
 
 @pytest.mark.parametrize("alias", ALIASES)

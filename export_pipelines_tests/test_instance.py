@@ -4,10 +4,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import dagster as dg
 import pytest
 
+from export_pipelines.launcher import MACHINE_TAG
+from export_pipelines.processes import Machine, this_machine
 from export_pipelines_tests.code_server import (
     INTERRUPTED,
     LOST,
@@ -77,3 +80,38 @@ def test_a_run_that_never_began(served: Place) -> None:
     served.look()
     assert outcome(served.instance, run) == ["FAILURE", "worker_lost", MISSING]
     assert last_message(served.instance, run) == MISSING
+
+
+def test_the_process_of_a_run_says_where_it_is(served: Place) -> None:
+    run = served.launch()
+    recorded = served.instance.get_run_by_id(run.run_id)
+    assert recorded
+    machine = Machine.from_text(recorded.tags[MACHINE_TAG])
+    assert replace(machine, booted_at=0) == replace(this_machine(), booted_at=0)
+    kill_worker(served, run)
+    until(lambda: status(served.instance, run) == "FAILURE")
+
+
+@pytest.mark.parametrize(
+    ("job", "kind", "tags"),
+    [
+        ("export_csv", "export", {}),
+        ("import_products", "import", {"import/queue": "imports"}),
+    ],
+)
+def test_a_run_that_succeeds_though_it_was_failed(
+    served: Place, ended: int, job: str, kind: str, tags: dict[str, str]
+) -> None:
+    run = started(served.instance, ended, job=job, tags=tags)
+    served.look()
+    assert outcome(served.instance, run, kind)[:2] == ["FAILURE", "worker_lost"]
+    done = dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, job)
+    served.instance.report_dagster_event(done, run.run_id)
+    assert outcome(served.instance, run, kind) == ["SUCCESS", "", ""]
+
+
+def test_other_errors_of_a_run_that_succeeds_stay(served: Place) -> None:
+    run = record_run(served.instance, status="STARTED", error="One.", error_code="data_invalid")
+    done = dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, "export_csv")
+    served.instance.report_dagster_event(done, run.run_id)
+    assert outcome(served.instance, run) == ["SUCCESS", "data_invalid", "One."]

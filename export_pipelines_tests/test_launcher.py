@@ -135,6 +135,14 @@ def test_a_run_that_ended_before_its_process(instance: dg.DagsterInstance, ended
             {MACHINE_TAG: replace(this_machine(), host="other", boot="other").to_text()},
             id="launched on another machine",
         ),
+        pytest.param(
+            {MACHINE_TAG: replace(this_machine(), namespace="pid:[1]").to_text()},
+            id="in another container",
+        ),
+        pytest.param(
+            {MACHINE_TAG: json.dumps({"host": this_machine().host, "boot": "", "booted_at": 0})},
+            id="of an earlier version",
+        ),
     ],
 )
 def test_runs_of_which_nobody_can_tell(

@@ -1,5 +1,6 @@
 """Whether a process is gone, with real processes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from export_pipelines import processes
 from export_pipelines.processes import Machine, is_gone, this_machine
 
 
@@ -28,6 +30,7 @@ def test_a_machine_is_the_same_until_it_starts_again() -> None:
     assert Machine.from_text(machine.to_text()) == machine
     assert (again.host, again.boot) == (machine.host, machine.boot)
     assert machine.boot
+    assert machine.namespace == str(Path("/proc/self/ns/pid").readlink())
     assert again.booted_at == pytest.approx(machine.booted_at, abs=0.2)
     assert machine.booted_at < time.time()
 
@@ -89,9 +92,64 @@ def test_names_of_programs_do_not_matter(program: str, tmp_path: Path) -> None:
             process.kill()
 
 
-def test_all_processes_are_gone_when_the_machine_has_started_again() -> None:
+@pytest.fixture
+def machine_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the file with the id of this machine, which has one."""
+    file = tmp_path / "machine-id"
+    file.write_text(f"{'a' * 32}\n")
+    monkeypatch.setattr(processes, "_MACHINE_ID", file)
+    return file
+
+
+def test_all_processes_are_gone_when_the_machine_has_started_again(machine_id: Path) -> None:
     before = replace(this_machine(), boot="another")
+    assert before.machine == "a" * 32
     assert is_gone(os.getpid(), time.time(), before)
+
+
+def test_another_machine_of_the_same_name_has_not_started_again(machine_id: Path) -> None:
+    before = replace(this_machine(), boot="another", machine="b" * 32)
+    assert not is_gone(os.getpid(), time.time(), before)
+
+
+@pytest.mark.parametrize("content", [None, "", "uninitialized\n"])
+def test_without_an_id_nobody_can_tell_whether_it_has_started_again(
+    content: str | None, machine_id: Path
+) -> None:
+    machine_id.unlink() if content is None else machine_id.write_text(content)
+    before = replace(this_machine(), boot="another")
+    assert before.machine == ""
+    assert not is_gone(os.getpid(), time.time(), before)
+
+
+def test_of_another_pid_namespace_nobody_can_tell(sleeper: "subprocess.Popen[bytes]") -> None:
+    sleeper.kill()
+    sleeper.wait()
+    assert not is_gone(sleeper.pid, time.time(), replace(this_machine(), namespace="pid:[1]"))
+    assert not is_gone(os.getpid(), time.time() - 60, replace(this_machine(), namespace="pid:[1]"))
+
+
+def test_of_a_record_of_an_earlier_version_nobody_can_tell(
+    sleeper: "subprocess.Popen[bytes]",
+) -> None:
+    sleeper.kill()
+    sleeper.wait()
+    here = this_machine()
+    text = json.dumps({"host": here.host, "boot": here.boot, "booted_at": here.booted_at})
+    assert not is_gone(sleeper.pid, time.time(), Machine.from_text(text))
+
+
+def test_where_processes_cannot_be_seen_nobody_can_tell(
+    sleeper: "subprocess.Popen[bytes]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeper.kill()
+    sleeper.wait()
+    # As in a PID namespace with the /proc of another.
+    (tmp_path / "self").symlink_to("1")
+    for proc in (tmp_path / "nothing", tmp_path):
+        monkeypatch.setattr(processes, "_PROC", proc)
+        assert this_machine().namespace == ""
+        assert not is_gone(sleeper.pid, time.time(), this_machine())
 
 
 def test_of_another_machine_nobody_can_tell(sleeper: "subprocess.Popen[bytes]") -> None:

@@ -3,7 +3,11 @@ from pathlib import Path
 import pytest
 
 from export_pipelines import settings
-from export_pipelines.errors import CatalogUnavailable
+from export_pipelines.errors import CatalogUnavailable, RequestError
+from export_pipelines.registration.platforms import Platform, add, check
+from export_pipelines.registry import rows
+from export_pipelines.registry.database import writing
+from export_pipelines.registry.models import PlatformRow
 from export_pipelines.resources import Catalog, ExportStore, Staging
 
 
@@ -53,3 +57,23 @@ def test_every_field_is_described() -> None:
     for kind in (Catalog, ExportStore, Staging):
         assert kind.__doc__
         assert all(field.description for field in kind.model_fields.values())
+
+
+def test_a_disabled_platform_keeps_no_exports(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = check(Platform("archive", "local", {"folder": str(tmp_path / "archive")}))
+    with writing() as session:
+        row = add(session, "default", asked)
+    monkeypatch.setenv("EXPORT_PIPELINES_STORE", "archive")
+    assert ExportStore().location("run") == f"{tmp_path}/archive/run"
+    with writing() as session:
+        rows.switch(rows.require(session, PlatformRow, "default", row.name), is_active=False)
+    for store in (ExportStore(), ExportStore(platform="archive")):
+        with pytest.raises(RequestError) as caught, store.connect():
+            pytest.fail("it was opened")
+        assert str(caught.value) == (
+            "The platform 'archive' is the export store, and is disabled: enable it, or name "
+            "another one in EXPORT_PIPELINES_STORE."
+        )
+    assert ExportStore(folder="here").location("run").endswith("/here/run")

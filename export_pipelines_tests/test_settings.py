@@ -74,3 +74,16 @@ def test_a_limit_that_is_no_whole_number_is_refused(
         settings.max_active_exports()
     assert str(refused.value).startswith("EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS is '")
     assert len(str(refused.value)) < 250
+
+
+@pytest.mark.parametrize("name", ["x" * 101, "a\nb", "a\udc80"])
+def test_an_organization_that_cannot_be_stored_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORT_PIPELINES_ORGANIZATION", "x" * 100)
+    assert settings.organization() == "x" * 100
+    monkeypatch.setenv("EXPORT_PIPELINES_ORGANIZATION", name)
+    with pytest.raises(RequestError) as caught:
+        settings.organization()
+    assert str(caught.value).startswith("EXPORT_PIPELINES_ORGANIZATION is ")
+    assert str(caught.value).endswith(": set it to 1 to 100 characters that can be seen.")

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,6 +25,12 @@ if how == "ends":
     sys.exit(3)
 time.sleep(60)
 """
+PARENT = """
+import os, time
+from export_pipelines.supervision import Server
+Server("little one", ["program"], dict(os.environ)).start()
+time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -44,6 +52,15 @@ def server() -> Server:
 
 def pids(folder: Path) -> list[int]:
     return [int(line.split()[0]) for line in (folder / "started").read_text().splitlines()]
+
+
+def has_process(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # Nobody may have asked yet how an orphan ended.
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -71,6 +88,32 @@ def test_a_server_has_its_arguments_its_environment_and_a_session_of_its_own(
     assert os.getsid(pid) == pid != os.getsid(0)
     stop_all([one])
     assert not one.is_running
+
+
+def test_a_server_dies_with_a_parent_that_is_killed(folder: Path) -> None:
+    (folder / "how").write_text("deaf")
+    parent = subprocess.Popen([sys.executable, "-c", PARENT])
+    wait_until(lambda: bool(pids(folder)))
+    (child,) = pids(folder)
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not has_process(child))
+
+
+def test_nothing_is_started_for_a_parent_that_has_ended_before(folder: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    ended = subprocess.run(
+        [sys.executable, "-m", "export_pipelines.supervision", str(gone.pid), "program"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        f"Process {gone.pid}, which started this, has ended.\n",
+    )
+    assert not pids(folder)
 
 
 def test_one_that_runs_is_left_alone(folder: Path) -> None:

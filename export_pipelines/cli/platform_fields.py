@@ -79,14 +79,12 @@ def given_fields(
                 f"--secret-file {name}=PATH or --env {name}=VARIABLE."
             )
         fields[name] = value
-    secrets = [(name, "") for name in asked] + _pairs(files, "--secret-file")
+    secrets: list[tuple[str, str | None]] = [(name, None) for name in asked]
+    secrets += _pairs(files, "--secret-file")
     for name, path in secrets:
         if name in known and not is_secret(known[name]):
             raise RequestError(f"{name} is no secret, and would be shown: use --set {name}=VALUE.")
-        fields[name] = _content(Path(path)) if path else _read_secret(name)
-        if not fields[name]:
-            place = path or "the standard input"
-            raise RequestError(f"The secret {name} is empty: write it to {place}, or leave it out.")
+        fields[name] = _secret(name, path)
     for name, variable in _pairs(variables, "--env"):
         fields[name] = {"env": variable}
     return fields
@@ -100,6 +98,16 @@ def _pairs(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
             raise click.BadParameter(f"{text!r} is not FIELD=VALUE.", param_hint=option)
         pairs.append((name, value))
     return pairs
+
+
+def _secret(name: str, path: str | None) -> str:
+    from export_pipelines.errors import RequestError
+
+    value = _read_secret(name) if path is None else _content(Path(path))
+    if not value:
+        place = "the standard input" if path is None else path
+        raise RequestError(f"The secret {name} is empty: write it to {place}, or leave it out.")
+    return value
 
 
 def _read_secret(name: str) -> str:

@@ -194,6 +194,7 @@ def remove(name: str) -> None:
 
 def _switch(name: str, *, is_active: bool) -> None:
     from export_pipelines import settings
+    from export_pipelines.registration.platforms import switch
     from export_pipelines.registry import rows
     from export_pipelines.registry.database import writing
     from export_pipelines.registry.models import PlatformRow
@@ -202,7 +203,7 @@ def _switch(name: str, *, is_active: bool) -> None:
     with exit_codes():
         with writing() as session:
             row = rows.require(session, PlatformRow, settings.organization(), name)
-            changed = rows.switch(row, is_active=is_active)
+            changed = switch(row, is_active=is_active)
         click.echo(f"{row.name} is {state}{'' if changed else ' already'}.")
 
 

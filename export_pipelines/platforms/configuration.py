@@ -87,10 +87,8 @@ def find_destinations(asked: Sequence[Asked] | None, organization: str) -> tuple
         RegistryUnavailable: the registry does not answer.
     """
     if asked is None:
-        asked = automatic(organization)
-    asked = [
-        require_platform(one, organization) if isinstance(one, str) else one for one in asked
-    ]
+        asked = _automatic(organization)
+    asked = [require_platform(one, organization) if isinstance(one, str) else one for one in asked]
     found: dict[str, Destination] = {}
     for one in asked:
         label = label_of(one)
@@ -104,6 +102,16 @@ def find_destinations(asked: Sequence[Asked] | None, organization: str) -> tuple
         open_active(one, organization)
         found[key] = Destination(key, label, one)
     return tuple(found.values())
+
+
+def _automatic(organization: str) -> list[str]:
+    """Return the platforms that upload automatically; the export store has each export anyway."""
+    found = automatic(organization)
+    name = settings.store_platform()
+    if not name or organization != settings.organization():
+        return found
+    store = find(organization, name)
+    return [one for one in found if store is None or one != store.name]
 
 
 def open_active(asked: Asked, organization: str) -> Platform:

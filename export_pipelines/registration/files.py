@@ -111,7 +111,12 @@ def apply(session: Session, organization: str, contents: Contents) -> list[Outco
     outcomes = []
     for platform, said in contents.platforms:
         row = rows.find(session, PlatformRow, organization, platform.name)
-        kept = replace(platform, **{**_switches(row), **said})
+        switches = {**_switches(row), **said}
+        kept = replace(
+            platform,
+            is_active=switches["is_active"],
+            auto_upload=switches["auto_upload"],
+        )
         done = platforms.change(session, row, kept) if row else None
         if row is None:
             platforms.add(session, organization, kept)
@@ -155,7 +160,10 @@ def written(session: Session, organization: str) -> str:
 
 
 def _switches(row: PlatformRow | None) -> dict[str, bool]:
-    return {"is_active": row.is_active, "auto_upload": row.auto_upload} if row else {}
+    """Return the switches of a platform as they are; a new one has both on."""
+    if row is None:
+        return {"is_active": True, "auto_upload": True}
+    return {"is_active": row.is_active, "auto_upload": row.auto_upload}
 
 
 def _active(asked: bool | None, known: Any) -> bool:

@@ -38,9 +38,15 @@ def _parts(value: Any, where: str) -> Iterable[tuple[str, Any]]:
         return ()
     for name in value:
         if not isinstance(name, str):
-            raise RequestError(f"{where} has the name {shown(name)}: write it in quotes, as a text.")
+            raise RequestError(
+                f"{where} has the name {shown(name)}: write it in quotes, as a text."
+            )
         _require_characters(name, where)
-    return [(f"{where}.{name}", each) for name, each in value.items()]
+    return [(f"{where}.{_seen(name)}", each) for name, each in value.items()]
+
+
+def _seen(name: str) -> str:
+    return name if name.isprintable() else shown(name)
 
 
 def _require_characters(text: str, where: str) -> None:

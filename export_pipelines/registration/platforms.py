@@ -85,10 +85,13 @@ def change(session: Session, row: PlatformRow, asked: Platform) -> bool:
     """Store what a checked platform is now, and return whether anything differs.
 
     Raises:
+        RequestError: it is the export store, and would be disabled.
         KeyUnavailable: its secrets cannot be read or encrypted.
     """
     if asked == registered(row):
         return False
+    if row.is_active and not asked.is_active:
+        _require_no_store(row)
     _assign(session, row, asked)
     row.updated_at = now()
     return True
@@ -98,8 +101,9 @@ def remove(session: Session, row: PlatformRow) -> None:
     """Take a platform out of the registry, with its secrets.
 
     Raises:
-        RequestError: profiles or schedules deliver to it.
+        RequestError: profiles or schedules deliver to it, or it is the export store.
     """
+    _require_no_store(row)
     profiles = rows.all_of(session, ProfileRow, row.organization)
     schedules = rows.all_of(session, ScheduleRow, row.organization)
     users = [f"the profile {shown(one.name)}" for one in profiles if row.name in _names(one)]
@@ -110,6 +114,26 @@ def remove(session: Session, row: PlatformRow) -> None:
             "disable it."
         )
     session.delete(row)
+
+
+def switch(row: PlatformRow, *, is_active: bool) -> bool:
+    """Enable or disable a platform, and return whether it was not so before.
+
+    Raises:
+        RequestError: it is the export store, and would be disabled.
+    """
+    if not is_active:
+        _require_no_store(row)
+    return rows.switch(row, is_active=is_active)
+
+
+def _require_no_store(row: PlatformRow) -> None:
+    is_own = row.organization == settings.organization()
+    if is_own and settings.store_platform() in (row.name, row.id):
+        raise RequestError(
+            f"The platform {shown(row.name)} is the export store: name another one in "
+            "EXPORT_PIPELINES_STORE first."
+        )
 
 
 def _names(user: ProfileRow | ScheduleRow) -> list[str]:

@@ -32,7 +32,7 @@ def registering(instance: dg.DagsterInstance, *, dry_run: bool = False) -> Itera
         RegistryUnavailable: the database does not answer, or is of a newer version.
         StorageUnavailable: Dagster's records cannot be written.
     """
-    with writing() as session:
+    with writing(dry_run=dry_run) as session:
         states: list[Write] = []
         session.info.update({_INSTANCE: instance, _STATES: states})
         yield session

@@ -19,7 +19,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
@@ -36,6 +36,8 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 _UPGRADING = Lock()
 _UPGRADE_LOCK = 7_301_955_242_310
 _LOCK_MS = 30_000
+_NOT_WRITABLE = ("unable to open database file", "attempt to write a readonly database")
+_DRY_RUN = "registry_dry_run"
 _BEGIN = "registry_begin"
 _ALONE = {_BEGIN: "IMMEDIATE"}
 _ONE_MOMENT = {"postgresql": {"isolation_level": "REPEATABLE READ"}, "sqlite": {}}
@@ -58,18 +60,28 @@ def reading() -> Iterator[Session]:
 
 
 @contextmanager
-def writing() -> Iterator[Session]:
+def writing(*, dry_run: bool = False) -> Iterator[Session]:
     """Yield a session that writes, alone: committed at the end, rolled back by an exception.
+
+    Args:
+        dry_run: whether a registry that is not there yet is made nowhere but in memory. Whoever
+            tries something rolls back.
 
     Raises:
         RegistryUnavailable: the database does not answer, or is of a newer version.
     """
-    with _explained(), _opened(settings.registry_url(), make=True) as opened:
+    with _explained(), _opened(settings.registry_url(), make=not dry_run) as opened:
         alone = opened.execution_options(**_ALONE)
         with Session(alone, expire_on_commit=False) as session, session.begin():
             # Keys of secrets are read, and names compared, while nobody else writes.
             session.scalars(select(StateRow).with_for_update()).one()
+            session.info[_DRY_RUN] = dry_run
             yield session
+
+
+def is_dry_run(session: Session) -> bool:
+    """Return whether what a session writes is rolled back in any case."""
+    return bool(session.info.get(_DRY_RUN))
 
 
 def state(session: Session) -> StateRow:
@@ -169,12 +181,15 @@ def _make_file(path: Path) -> None:
             opened.dispose()
         with suppress(FileExistsError):
             os.link(made, path)
-        made.unlink()
     except OSError as error:
         raise RegistryUnavailable(
             f"The registry cannot be made at {path}: {error.strerror}. Correct "
             "EXPORT_PIPELINES_HOME or EXPORT_PIPELINES_REGISTRY_URL."
         ) from None
+    finally:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            with suppress(OSError):
+                made.with_name(f"{made.name}{suffix}").unlink()
 
 
 def _seeing_one_moment(opened: Engine) -> Engine:
@@ -188,6 +203,11 @@ def _sqlite_file(url: str) -> Path | None:
     if not database or database == ":memory:":
         raise CatalogUnavailable(
             "An in-memory SQLite database ends with its only connection: name a file."
+        )
+    if database.startswith("file:"):
+        raise CatalogUnavailable(
+            "A registry cannot be named as a file: URI. Write its path, as in "
+            "sqlite:///folder/registry.db."
         )
     return Path(database)
 
@@ -249,11 +269,26 @@ def _explained() -> Iterator[None]:
     except CatalogUnavailable as error:
         raise RegistryUnavailable(f"The registry cannot be opened: {error}") from None
     except DBAPIError as error:
-        reason = " ".join(str(error.orig).split())
-        raise RegistryUnavailable(
-            f"The registry's database does not answer: {_without_password(reason)}. Start it, or "
-            "correct EXPORT_PIPELINES_REGISTRY_URL."
-        ) from None
+        # Further lines of Postgres quote the statement with its values.
+        reason = _without_password(str(error.orig).partition("\n")[0].strip())
+        raise RegistryUnavailable(_sentence(error, reason)) from None
+
+
+def _sentence(error: DBAPIError, reason: str) -> str:
+    """Return what is wrong, and what to do."""
+    if isinstance(error, DataError):
+        return f"The registry's database does not take a value: {reason}. Correct it."
+    path = _sqlite_file(settings.registry_url())
+    if path and path.is_file() and reason in _NOT_WRITABLE:
+        return (
+            f"The registry at {path} cannot be opened ({reason}): SQLite writes beside it even to "
+            "read. Give this user the right to write to the file and its folder, or correct "
+            "EXPORT_PIPELINES_HOME or EXPORT_PIPELINES_REGISTRY_URL."
+        )
+    return (
+        f"The registry's database does not answer: {reason}. Start it, or correct "
+        "EXPORT_PIPELINES_REGISTRY_URL."
+    )
 
 
 def _without_password(reason: str) -> str:

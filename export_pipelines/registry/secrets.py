@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from export_pipelines import settings
 from export_pipelines.errors import KeyUnavailable
-from export_pipelines.registry.database import reading, state, writing
+from export_pipelines.registry.database import is_dry_run, reading, state, writing
 from export_pipelines.registry.models import PlatformRow
 
 _CHECK = b"export-pipelines"
@@ -26,6 +26,8 @@ _READ_ONLY_FOR_OWNER = 0o600
 
 def encrypt(session: Session, secrets: Mapping[str, str]) -> str:
     """Return secrets as they are stored; a key is made if there has never been one.
+
+    A dry run makes none: without one it returns an empty text, which is not kept.
 
     Args:
         session: of `writing`, so that no rotation is going on.
@@ -40,6 +42,8 @@ def encrypt(session: Session, secrets: Mapping[str, str]) -> str:
     if known.key_check and _platforms_with_secrets(session):
         keys = _fernets(known.key_check, _texts())
     else:
+        if is_dry_run(session) and not _has_key():
+            return ""
         keys = _first_keys()
         known.key_check = keys.encrypt(_CHECK).decode()
     return keys.encrypt(json.dumps(dict(secrets)).encode()).decode()
@@ -157,7 +161,7 @@ def _texts() -> list[str]:
 def _first_keys() -> MultiFernet:
     """Return the keys of a registry without secrets; the file is made by whoever is first."""
     path = settings.secret_key_file()
-    if not settings.secret_key() and not path.exists():
+    if not _has_key():
         made = _written(path, [Fernet.generate_key().decode()])
         try:
             with suppress(FileExistsError):
@@ -166,6 +170,10 @@ def _first_keys() -> MultiFernet:
             made.unlink()
         _flush_folder(path.parent)
     return _multiple(_texts())
+
+
+def _has_key() -> bool:
+    return bool(settings.secret_key()) or settings.secret_key_file().exists()
 
 
 def _multiple(texts: Sequence[str]) -> MultiFernet:

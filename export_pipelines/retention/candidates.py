@@ -38,7 +38,7 @@ class Candidate:
         name: names it for people.
         remove: removes it, unless its argument says that this is a dry run, and returns what it is.
         is_old: whether that is still so. It is asked right before the removal: a run may have begun
-            since it was found. By default it is what nothing can come to use again.
+            since it was found. A dry run does not ask. By default nothing can use it again.
     """
 
     name: str
@@ -95,7 +95,7 @@ def remove_all(kind: str, candidates: Iterable[Candidate], *, dry_run: bool) -> 
     try:
         for candidate in candidates:
             try:
-                if candidate.is_old():
+                if dry_run or candidate.is_old():
                     pruned.add(candidate.name, candidate.remove(dry_run))
                 outages = 0
             except _FAILURES as error:

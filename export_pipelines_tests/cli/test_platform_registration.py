@@ -258,3 +258,46 @@ def test_a_platform_whose_key_is_gone_is_listed_with_what_is_wrong() -> None:
     assert first.split() == ["nas", "local", "automatic", "/srv"]
     assert second.split()[:3] == ["partner", "sftp", "automatic"]
     assert "The key of the registry's secrets is gone: there is no " in second
+
+
+@pytest.mark.parametrize("kind", ["add", "set"])
+@pytest.mark.parametrize("given", ["", "\n", "\r\n"])
+def test_an_empty_secret_is_refused(kind: str, given: str, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.write_text("\n")
+    target = ["add", "new", "sftp", *SFTP]
+    if kind == "set":
+        done("add", "partner", "sftp", *SFTP, "--secret", "password", given=SECRET)
+        target = ["set", "partner"]
+    for option, place in (
+        (["--secret", "password"], "the standard input"),
+        (["--secret-file", f"password={empty}"], str(empty)),
+    ):
+        result = CliRunner().invoke(main, ["platforms", *target, *option], input=given)
+        assert result.exit_code == 2
+        said = f"The secret password is empty: write it to {place}, or leave it out."
+        assert said in result.stderr
+    if kind == "set":
+        assert secrets_of() == {"password": SECRET}
+    assert "new" not in done("list")
+
+
+def test_what_is_no_secret_is_not_taken_as_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text(SECRET)
+    for option in (["--secret", "username"], ["--secret-file", f"username={tmp_path / 'file'}"]):
+        arguments = ["platforms", "add", "partner", "sftp", "--set", "host=h", *option]
+        result = CliRunner().invoke(main, arguments, input=SECRET)
+        assert result.exit_code == 2
+        said = "username is no secret, and would be shown: use --set username=VALUE."
+        assert said in result.stderr
+    assert "partner" not in done("list")
+
+
+@pytest.mark.parametrize("command", ["disable", "remove"])
+def test_the_export_store_stays(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    done("add", "archive", "local", "--set", "folder=/srv")
+    monkeypatch.setenv("EXPORT_PIPELINES_STORE", "archive")
+    result = invoke("platforms", command, "archive")
+    assert result.exit_code == 2
+    assert "The platform 'archive' is the export store: name another one in " in result.stderr
+    assert shown("archive")["is_active"]

@@ -341,6 +341,26 @@ def test_what_names_no_platforms_goes_to_those_that_upload_by_themselves() -> No
     assert labels(None, "nobody") == []
 
 
+def test_a_platform_that_is_named_by_its_id_is_the_same() -> None:
+    row = register("north")
+    assert labels([row.id]) == ["north"]
+    with pytest.raises(RequestError, match="platforms names north more than once"):
+        labels(["north", row.id])
+
+
+def test_the_export_store_gets_no_export_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = register("archive")
+    register("north")
+    register("archive", "acme")
+    for name in ("archive", row.id):
+        monkeypatch.setenv("EXPORT_PIPELINES_STORE", name)
+        assert labels(None) == ["north"]
+        assert labels(["archive"]) == ["archive"]
+        assert labels(None, "acme") == ["archive"]
+    monkeypatch.setenv("EXPORT_PIPELINES_STORE", "elsewhere")
+    assert labels(None) == ["archive", "north"]
+
+
 def test_a_disabled_platform_is_refused_by_name() -> None:
     register("north", is_active=False)
     sentence = "The platform 'north' is disabled: enable it, or export without it."

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 
 from export_pipelines import settings as places
 from export_pipelines.errors import NotRegistered
-from export_pipelines.registration import files, schedules
+from export_pipelines.registration import files, platforms, schedules
+from export_pipelines.registration.platforms import Platform
 from export_pipelines.registration.transactions import looking, registering
 from export_pipelines.registry import rows
 from export_pipelines.registry.database import schedules_revision, writing
@@ -252,6 +253,82 @@ def test_secrets_of_the_command_line_get_names_of_variables(
         row.name = "Partner & Söhne"
     assert "password: ${PARTNER_S_HNE_PASSWORD}" in written(instance)
     assert "username: shop" in written(instance)
+
+
+def put_platform(name: str, fields: dict[str, Any], variables: dict[str, str]) -> None:
+    with writing() as session:
+        given = {"host": "h", "username": "u", **fields}
+        asked = platforms.check(Platform(name, "sftp", given, variables))
+        platforms.add(session, "default", asked)
+
+
+def test_every_secret_gets_a_variable_of_its_own_that_a_shell_takes(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_PASSWORD", "the third")
+    names = ["my-shop", "my shop", "東京", "1st", "_", "a", "a b"]
+    for name in names:
+        put_platform(name, {"password": f"secret of {name}"}, {})
+    put_platform("b", {"password": SECRET}, {"password": "A_B_PASSWORD"})
+    put_platform("c", {"password": {"env": "A_PASSWORD"}}, {})
+    text = written(instance)
+    found = {
+        name: each["sftp"]["password"] for name, each in yaml.safe_load(text)["platforms"].items()
+    }
+    assert found == {
+        "1st": "${PLATFORM_1ST_PASSWORD}",
+        "_": "${PLATFORM_PASSWORD}",
+        "a": "${A_2_PASSWORD}",
+        "a b": "${A_B_2_PASSWORD}",
+        "b": "${A_B_PASSWORD}",
+        "c": {"env": "A_PASSWORD"},
+        "my shop": "${MY_SHOP_PASSWORD}",
+        "my-shop": "${MY_SHOP_2_PASSWORD}",
+        "東京": "${PLATFORM_2_PASSWORD}",
+    }
+    for name in names:
+        monkeypatch.setenv(found[name].strip("${}"), f"secret of {name}")
+    monkeypatch.setenv("A_B_PASSWORD", SECRET)
+    file = tmp_path / "exported.yaml"
+    file.write_text(text, encoding="utf-8")
+    monkeypatch.setenv("EXPORT_PIPELINES_HOME", str(tmp_path / "new"))
+    apply(instance, file)
+    with looking(instance) as session:
+        again = {row.name: decrypt(row) for row in rows.all_of(session, PlatformRow, "default")}
+    assert again == {
+        **{name: {"password": f"secret of {name}"} for name in names},
+        "b": {"password": SECRET},
+        "c": {},
+    }
+
+
+def test_automatic_upload_stays_as_it_is_unless_the_file_says_otherwise(
+    instance: dg.DagsterInstance, file: Path
+) -> None:
+    file.write_text("platforms: {nas: {local: {folder: /srv}}}")
+    apply(instance, file)
+    assert "auto_upload: true" in written(instance)
+    with writing() as session:
+        rows.require(session, PlatformRow, "default", "nas").auto_upload = False
+    assert apply(instance, file) == {"unchanged": ["nas"]}
+    assert "auto_upload: false" in written(instance)
+    file.write_text("platforms: {nas: {local: {folder: /srv}, auto_upload: true}}")
+    assert apply(instance, file) == {"changed": ["nas"]}
+    assert "auto_upload: true" in written(instance)
+
+
+def test_a_dry_run_makes_no_registry_and_no_key(instance: dg.DagsterInstance, file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    second = text.replace(
+        "  nas:", "  other: {ftp: {host: h, password: '${SHOP_PASSWORD}'}}\n  nas:"
+    )
+    file.write_text(second, encoding="utf-8")
+    assert len(apply(instance, file, dry_run=True)["added"]) == 7
+    assert list(places.home_folder().glob("*")) == []
+    file.write_text(text.replace('"@daily"', '"@daily", profile: x'), encoding="utf-8")
+    with pytest.raises(NotRegistered):
+        apply(instance, file, dry_run=True)
+    assert list(places.home_folder().glob("*")) == []
 
 
 def test_the_last_of_a_file_may_undo_all(instance: dg.DagsterInstance, file: Path) -> None:

@@ -173,6 +173,7 @@ def test_without_its_key_a_platform_cannot_be_changed_but_removed() -> None:
 
 def test_a_platform_in_use_is_not_removed() -> None:
     add(PARTNER)
+    add(PARTNER, "acme")
     with writing() as session:
         profiles.add(session, "default", Profile("weekly", "csv", platforms=["partner"]))
         profiles.add(session, "acme", Profile("of others", "csv", platforms=["partner"]))
@@ -230,3 +231,33 @@ def test_every_type_was_tried() -> None:
     assert set(REQUIRED) == set(PLATFORMS)
     assert {kind for kind, _, _ in SECRETS} == set(PLATFORMS) - {"local"}
     assert len(SECRETS) == 10
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_the_export_store_is_neither_removed_nor_disabled(
+    *, by_id: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, other = add(PARTNER), add(PARTNER, "acme")
+    monkeypatch.setenv("EXPORT_PIPELINES_STORE", row.id if by_id else row.name)
+    for act in (
+        lambda session, row: platforms.remove(session, row),
+        lambda session, row: platforms.switch(row, is_active=False),
+        lambda session, row: platforms.change(
+            session, row, replace(platforms.registered(row), is_active=False)
+        ),
+    ):
+        with pytest.raises(RequestError) as caught, writing() as session:
+            act(session, rows.require(session, PlatformRow, "default", "partner"))
+        assert str(caught.value) == (
+            "The platform 'partner' is the export store: name another one in "
+            "EXPORT_PIPELINES_STORE first."
+        )
+    assert stored().is_active
+    with writing() as session:
+        platforms.remove(session, rows.require(session, PlatformRow, "acme", other.name))
+    monkeypatch.delenv("EXPORT_PIPELINES_STORE")
+    with writing() as session:
+        kept = rows.require(session, PlatformRow, "default", "partner")
+        assert platforms.switch(kept, is_active=False)
+        assert platforms.switch(kept, is_active=True)
+        platforms.remove(session, kept)

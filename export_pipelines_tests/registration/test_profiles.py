@@ -6,15 +6,22 @@ import pytest
 
 from export_pipelines import settings as places
 from export_pipelines.errors import ExportPipelinesError, NameTaken, RequestError
-from export_pipelines.registration import profiles, schedules
+from export_pipelines.registration import platforms, profiles, schedules
+from export_pipelines.registration.platforms import Platform
 from export_pipelines.registration.transactions import registering
 from export_pipelines.registry import rows
 from export_pipelines.registry.database import reading, schedules_revision, writing
-from export_pipelines.registry.models import ProfileRow, ScheduleRow
+from export_pipelines.registry.models import PlatformRow, ProfileRow, ScheduleRow
 from export_pipelines.registry.profiles import BUILT_IN, Profile, registered
 from export_pipelines.registry.schedules import Schedule, all_schedules
 
 WEEKLY = Profile("weekly", "csv", {"resource_type": "products", "fields": ["sku"]}, ["partner"])
+
+
+@pytest.fixture(autouse=True)
+def _file() -> None:
+    each = "{local: {folder: /srv}}"
+    places.platforms_file().write_text(f"platforms: {{partner: {each}, nas: {each}}}")
 
 
 @pytest.fixture
@@ -45,14 +52,15 @@ def stored(name: str = "weekly", organization: str = "default") -> ProfileRow:
 
 @pytest.mark.usefixtures("shop")
 def test_a_profile_that_can_be_exported() -> None:
-    assert profiles.check("default", WEEKLY, ["partner"]) == []
-    assert profiles.check("default", BUILT_IN) == []
+    assert profiles.check("default", WEEKLY, ["partner"]) == (WEEKLY, [])
+    assert profiles.check("default", BUILT_IN) == (BUILT_IN, [])
     assert not (places.home_folder() / "registry.db").exists()
 
 
 def test_without_a_catalogue_fields_are_not_checked_and_that_is_said() -> None:
     asked = replace(WEEKLY, request={"fields": ["colour"]}, platforms=None)
-    [note] = profiles.check("default", asked)
+    checked, [note] = profiles.check("default", asked)
+    assert checked == asked
     assert note.startswith("Names of fields were not checked: There is no SQLite database at ")
 
 
@@ -69,6 +77,9 @@ def test_without_a_catalogue_fields_are_not_checked_and_that_is_said() -> None:
         ({"request": {"fields": ["colour"]}}, "fields: There is no products field 'colour'."),
         ({"request": {"filters": {"is_active": "yes"}}}, "Filter 'is_active': 'yes' is not true o"),
         ({"request": {"file_name": "a/b"}}, "file_name 'a/b' cannot be a file's name"),
+        ({"request": {5: "x"}}, "weekly has the name 5: write it in quotes, as a text."),
+        ({"request": {"filters": {5: 1}}}, "weekly.filters has the name 5: write it in quotes"),
+        ({"request": {"filters": {"price": float("nan")}}}, "weekly.filters.price is nan: write"),
         ({"platforms": ["partnr"]}, "There is no platform 'partnr'"),
         ({"platforms": ["partner", "partner"]}, "platforms names partner more than once."),
     ],
@@ -85,7 +96,7 @@ def test_a_profile_whose_exports_would_fail_is_refused(
 @pytest.mark.parametrize("format_name", ["csv", "excel", "json", "parquet", "zip"])
 @pytest.mark.usefixtures("shop")
 def test_every_format(format_name: str) -> None:
-    assert profiles.check("default", Profile("any", format_name)) == []
+    assert profiles.check("default", Profile("any", format_name))[1] == []
 
 
 @pytest.mark.parametrize("platforms", [None, [], ["partner", "nas"]])
@@ -153,3 +164,26 @@ def test_the_built_in_default_takes_the_place_of_a_removed_one(
     assert [profile for _, profile in all_schedules()] == [own]
     remove("default")
     assert [profile for _, profile in all_schedules()] == [BUILT_IN]
+
+
+def register_platform(name: str) -> str:
+    """Register a folder, and return its id."""
+    with writing() as session:
+        return platforms.add(session, "default", Platform(name, "local", {"folder": "/srv"})).id
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_platform_that_is_named_by_its_id_is_in_use() -> None:
+    asked = replace(WEEKLY, platforms=[register_platform("north")])
+    checked, _ = profiles.check("default", asked)
+    assert checked == replace(WEEKLY, platforms=["north"])
+    add(checked)
+    with pytest.raises(RequestError, match="is used by the profile 'weekly'"), writing() as session:
+        platforms.remove(session, rows.require(session, PlatformRow, "default", "north"))
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_platform_is_not_named_twice_by_its_name_and_its_id() -> None:
+    asked = replace(WEEKLY, platforms=["north", register_platform("north")])
+    with pytest.raises(RequestError, match="platforms names north more than once"):
+        profiles.check("default", asked)

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from export_pipelines.definitions import defs
-from export_pipelines.errors import ExportPipelinesError, NameTaken, NotRegistered
-from export_pipelines.registration import profiles, schedules
+from export_pipelines.errors import ExportPipelinesError, NameTaken, NotRegistered, RequestError
+from export_pipelines.registration import platforms, profiles, schedules
+from export_pipelines.registration.platforms import Platform
 from export_pipelines.registration.transactions import looking, registering
 from export_pipelines.registry import rows
 from export_pipelines.registry.database import schedules_revision, writing
-from export_pipelines.registry.models import ScheduleRow
+from export_pipelines.registry.models import ProfileRow, ScheduleRow
 from export_pipelines.registry.profiles import Profile
 from export_pipelines.registry.schedules import Schedule
 from export_pipelines.schedule_states import running_since, write_state
@@ -63,6 +64,25 @@ def test_an_expression_is_stored_with_single_blanks() -> None:
     checked = schedules.check("default", replace(MONDAYS, cron_expression="  0  9 * *\t1 "))
     assert checked == MONDAYS
     assert schedules.check("default", replace(MONDAYS, platforms=())).platforms == []
+
+
+def test_names_are_stored_where_ids_were_given(instance: dg.DagsterInstance) -> None:
+    with writing() as session:
+        platform = Platform("nas", "local", {"folder": "/srv"})
+        nas = platforms.add(session, "default", platform)
+        weekly = profiles.add(session, "default", Profile("weekly", "csv"))
+    asked = schedules.check("default", replace(MONDAYS, profile=weekly.id, platforms=[nas.id]))
+    assert asked == replace(MONDAYS, profile="weekly", platforms=["nas"])
+    add(instance, asked)
+    with pytest.raises(RequestError, match="is run by the schedules 'Every Monday'"):
+        remove_profile("weekly")
+    with pytest.raises(RequestError, match="platforms names nas more than once"):
+        schedules.check("default", replace(MONDAYS, platforms=[nas.id, "nas"]))
+
+
+def remove_profile(name: str) -> None:
+    with writing() as session:
+        profiles.remove(session, rows.require(session, ProfileRow, "default", name))
 
 
 @pytest.mark.parametrize(

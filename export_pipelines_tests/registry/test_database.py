@@ -1,6 +1,11 @@
+import errno
+import os
+import shutil
 import sqlite3
+import tempfile
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,7 @@ from export_pipelines.execution import make_records
 from export_pipelines.registry import database, rows
 from export_pipelines.registry.database import (
     REVISION,
+    is_dry_run,
     reading,
     schedules_revision,
     state,
@@ -42,6 +48,19 @@ ROUNDS = 3
 
 def profile(name: str) -> ProfileRow:
     return ProfileRow(organization="default", name=name, is_active=True, format="csv", request={})
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Give up the right to write everywhere, if this is root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def put_profile(name: str) -> None:
@@ -349,3 +368,96 @@ def test_the_default_is_a_file_in_the_home_folder(tmp_path: Path) -> None:
     assert settings.registry_url() == f"sqlite:///{tmp_path}/home/registry.db"
     put_profile("first")
     assert Profile("first", "csv").run_config == {"platforms": None}
+
+
+@pytest.mark.parametrize("failing", ["upgrade", "link"])
+def test_a_registry_that_could_not_be_made_leaves_nothing(
+    failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    owner = database if failing == "upgrade" else os
+    monkeypatch.setattr(owner, failing, fail)
+    with pytest.raises(RegistryUnavailable, match="No space left on device"):
+        put_profile("first")
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["sqlite:///file:/path?uri=true", "sqlite:///file:shop.db"])
+def test_a_file_uri_is_refused(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EXPORT_PIPELINES_REGISTRY_URL", url)
+    for opened in (reading, writing):
+        with pytest.raises(RegistryUnavailable) as refused, opened():
+            pytest.fail("it was opened")
+        assert str(refused.value) == (
+            "The registry cannot be opened: A registry cannot be named as a file: URI. Write its "
+            "path, as in sqlite:///folder/registry.db."
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_makes_nothing(url: str, tmp_path: Path) -> None:
+    with writing(dry_run=True) as session:
+        assert is_dry_run(session)
+        assert rows.all_of(session, ProfileRow, "default") == []
+        rows.add(session, profile("first"))
+        session.flush()
+        session.rollback()
+    assert not (tmp_path / "home").exists()
+    if not url.startswith("sqlite"):
+        assert tables(url) == []
+    with writing() as session:
+        assert not is_dry_run(session)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"organization": "x" * 150}, "value too long for type character varying(100)"),
+        ({"request": {"filters": {"price": float("nan")}}}, "invalid input syntax for type json"),
+    ],
+)
+def test_a_value_that_postgres_does_not_take_is_not_its_absence(
+    on_postgres: str, fields: dict[str, Any], reason: str
+) -> None:
+    row = profile("first")
+    for name, value in fields.items():
+        setattr(row, name, value)
+    with pytest.raises(RegistryUnavailable) as refused, writing() as session:
+        rows.add(session, row)
+    assert str(refused.value) == (
+        f"The registry's database does not take a value: {reason}. Correct it."
+    )
+
+
+def test_any_text_of_a_request_comes_back(url: str) -> None:
+    text = "\0\x1f\u2028 𝄞 \\u0000 'quoted' \"twice\""
+    with writing() as session:
+        row = profile("first")
+        row.request = {"rename": {text: text}}
+        rows.add(session, row)
+    with reading() as session:
+        found = rows.require(session, ProfileRow, "default", "first")
+    assert found.request == {"rename": {text: text}}
+
+
+def test_a_folder_that_may_not_be_written_to_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    home = Path(tempfile.mkdtemp(dir="/tmp"))
+    monkeypatch.setenv("EXPORT_PIPELINES_HOME", str(home))
+    put_profile("first")
+    try:
+        (home / "registry.db").chmod(0o444)
+        home.chmod(0o555)
+        for opened in (reading, writing):
+            with ordinary_user(), pytest.raises(RegistryUnavailable) as refused, opened():
+                pytest.fail("it was opened")
+            said = str(refused.value)
+            assert said.startswith(f"The registry at {home}/registry.db cannot be opened (")
+            assert "Give this user the right to write to the file and its folder" in said
+    finally:
+        home.chmod(0o755)
+        shutil.rmtree(home)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -22,7 +22,7 @@ from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
 from export_pipelines.artifacts import StagedFile
 from export_pipelines.resources import ExportStore, Staging
-from export_pipelines.retention.candidates import Pruned
+from export_pipelines.retention.candidates import Candidate, Pruned, remove_all
 from export_pipelines.retention.pruning import Policy, prune
 from export_pipelines.store import MANIFEST_NAME, store_files
 from export_pipelines_tests.exports import Exporter
@@ -183,6 +183,15 @@ class Past:
         assert not pruned.failed, pruned.reason
         assert pruned.count == len(pruned.listed)
         return sorted(name for name, _ in pruned.listed)
+
+
+def removed_after(found: Iterable[Candidate], happen: Callable[[], object]) -> list[str]:
+    """Return the names of what is removed if something happens after all was found."""
+    candidates = list(found)
+    happen()
+    pruned = remove_all("found", candidates, dry_run=False)
+    assert not pruned.failed, pruned.reason
+    return sorted(name for name, _ in pruned.listed)
 
 
 def _staged(path: Path) -> StagedFile:

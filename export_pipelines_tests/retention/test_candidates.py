@@ -50,6 +50,33 @@ def test_a_failure_is_a_sentence_and_does_not_keep_the_others(
     assert (pruned.reason, pruned.code) == (f"b: {sentence}", code)
 
 
+def test_each_is_looked_at_again_right_before_it_is_removed() -> None:
+    removed: list[str] = []
+
+    def candidate(name: str) -> Candidate:
+        def remove(dry_run: bool) -> Removed:
+            removed.append(name)
+            return Removed(bytes=2)
+
+        return Candidate(name, remove, lambda: "a" not in removed or name == "c")
+
+    pruned = remove_all("runs", list(map(candidate, "abc")), dry_run=False)
+    assert removed == ["a", "c"]
+    assert (pruned.count, pruned.bytes, pruned.failed) == (2, 4, 0)
+    removed.clear()
+    assert remove_all("runs", list(map(candidate, "abc")), dry_run=True).count == 3
+
+
+def test_what_cannot_be_looked_at_again_is_not_removed() -> None:
+    def away() -> bool:
+        raise OperationalError("SELECT", {}, Exception("database is locked"))
+
+    found = [Candidate("a", lambda dry_run: Removed(), away), fine("b")]
+    pruned = remove_all("runs", found, dry_run=False)
+    assert ([name for name, _ in pruned.listed], pruned.failed) == (["b"], 1)
+    assert pruned.reason == "a: (builtins.Exception) database is locked."
+
+
 def test_what_cannot_be_looked_for_is_a_failure_of_its_kind() -> None:
     def broken() -> Iterator[Candidate]:
         yield fine("a")

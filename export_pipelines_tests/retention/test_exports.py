@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -6,10 +7,24 @@ import pytest
 from export_pipelines.errors import PlatformUnavailable, StorageUnavailable
 from export_pipelines.platforms.local import open_store
 from export_pipelines.resources import ExportStore
-from export_pipelines.retention.exports import LOCATION_TAG, PRUNED_TAG, remove_export
+from export_pipelines.retention.exports import (
+    LOCATION_TAG,
+    PRUNED_TAG,
+    OldExports,
+    remove_export,
+)
 from export_pipelines.store import MANIFEST_NAME
 from export_pipelines_tests.deliveries import name_platforms
-from export_pipelines_tests.retention.past import EXPORT, FILES, POLICY, Past, Status, age_files
+from export_pipelines_tests.retention.past import (
+    DAY,
+    EXPORT,
+    FILES,
+    POLICY,
+    Past,
+    Status,
+    age_files,
+    removed_after,
+)
 from export_pipelines_tests.servers.targets import Targets
 
 
@@ -46,6 +61,23 @@ def test_an_export_that_is_being_executed_again_stays(past: Past) -> None:
         past.instance.delete_run(again)
     assert {path.name for path in old.folder.iterdir()} == set(FILES)
     assert past.removed("exports") == [old.run_id]
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_an_export_that_is_executed_again_meanwhile_stays(past: Past, recorded: bool) -> None:
+    again, other = past.stored(31), past.stored(31)
+    if not recorded:
+        for export in (again, other):
+            past.instance.delete_run(export.run_id)
+    store = ExportStore(folder=str(past.store))
+    found = OldExports(past.instance, store, time.time() - 30 * DAY).candidates()
+
+    def begin() -> None:
+        past.record(0, Status.QUEUED, job="export_csv", again=again.run_id, tags=EXPORT)
+
+    assert removed_after(found, begin) == [other.run_id]
+    assert {path.name for path in again.folder.iterdir()} == set(FILES)
+    assert not other.folder.exists()
 
 
 def test_an_active_export_of_long_ago_stays(past: Past) -> None:

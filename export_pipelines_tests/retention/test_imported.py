@@ -1,4 +1,5 @@
 import os
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,9 +11,16 @@ from hypothesis import strategies as st
 from export_pipelines import settings
 from export_pipelines.catalog.database import create_schema
 from export_pipelines.imports import drop_folder
-from export_pipelines.retention.imported import ended_files, imported_at
+from export_pipelines.retention.imported import ended_files, imported_at, old_imports
 from export_pipelines_tests.importer import Importer, write_csv
-from export_pipelines_tests.retention.past import IMPORT, Past, Status, age_files
+from export_pipelines_tests.retention.past import (
+    DAY,
+    IMPORT,
+    Past,
+    Status,
+    age_files,
+    removed_after,
+)
 
 
 def moment(days: float) -> str:
@@ -103,6 +111,31 @@ def test_a_file_that_an_active_run_imports_once_more_stays(past: Past) -> None:
     assert past.removed("imports") == []
     past.instance.delete_run(run)
     assert past.removed("imports") == [f"done/products/{file.name}"]
+
+
+def test_a_file_that_is_imported_once_more_meanwhile_stays(past: Past) -> None:
+    file, other = ended("done", 91), ended("done", 91, "b.csv")
+
+    def begin() -> None:
+        config = {"files": [str(file)]}
+        past.record(0, Status.QUEUED, job="import_products", config=config, tags=IMPORT)
+
+    found = old_imports(past.instance, time.time() - 90 * DAY)
+    assert removed_after(found, begin) == [f"done/products/{other.name}"]
+    assert file.exists()
+
+
+def test_reports_that_are_written_meanwhile_stay(past: Past) -> None:
+    reports = settings.imports_folder() / "reports"
+    written, other = str(uuid4()), str(uuid4())
+    for run_id in (written, other):
+        (reports / run_id).mkdir(parents=True)
+        (reports / run_id / "a.csv.report.json").write_bytes(b"{}")
+        age_files(reports / run_id, 91)
+    found = old_imports(past.instance, time.time() - 90 * DAY)
+    removed = removed_after(found, lambda: age_files(reports / written, 0))
+    assert removed == [f"reports/{other}"]
+    assert (reports / written / "a.csv.report.json").exists()
 
 
 def test_reports_of_other_files(past: Past) -> None:

@@ -1,4 +1,5 @@
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,16 @@ from export_pipelines import settings
 from export_pipelines.definitions import defs
 from export_pipelines.imports import drop_folder
 from export_pipelines.retention import history
-from export_pipelines_tests.retention.past import DAY, EXPORT, IMPORT, POLICY, Past, Status
+from export_pipelines.retention.runs import old_runs
+from export_pipelines_tests.retention.past import (
+    DAY,
+    EXPORT,
+    IMPORT,
+    POLICY,
+    Past,
+    Status,
+    removed_after,
+)
 from export_pipelines_tests.test_resume import csv_job
 
 NO_EXPORTS = POLICY.__class__(**{**vars(POLICY), "exports": None})
@@ -82,6 +92,14 @@ def test_runs_that_are_executed_again_stay_until_the_last_is_old(past: Past) -> 
     past.age(third, 91)
     assert past.removed("runs") == sorted([first, second, third])
     assert past.run_ids() == set()
+
+
+def test_a_run_that_is_executed_again_meanwhile_stays(past: Past) -> None:
+    again, other = past.record(91, Status.FAILURE), past.record(91, Status.FAILURE)
+    found = old_runs(past.instance, time.time() - 90 * DAY, lambda record, family: False)
+    begin = partial(past.record, 0, Status.STARTED, again=again)
+    assert removed_after(found, begin) == [other]
+    assert again in past.run_ids()
 
 
 def test_an_export_keeps_its_record_as_long_as_its_files(past: Past) -> None:

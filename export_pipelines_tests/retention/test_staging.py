@@ -5,7 +5,15 @@ from uuid import uuid4
 
 import pytest
 
-from export_pipelines_tests.retention.past import IMPORT, Past, Status, age_files
+from export_pipelines.retention.staging import old_staging
+from export_pipelines_tests.retention.past import (
+    DAY,
+    IMPORT,
+    Past,
+    Status,
+    age_files,
+    removed_after,
+)
 
 
 def test_folders_of_runs_that_ended_long_ago_go(past: Past) -> None:
@@ -50,6 +58,35 @@ def test_what_an_active_run_resumes_stays(past: Past, recorded: bool, status: St
     assert past.removed("staging") == []
     past.instance.delete_run(third)
     assert past.removed("staging") == sorted([first, second])
+
+
+def test_what_a_run_resumes_that_begins_meanwhile_stays(past: Past) -> None:
+    resumed, other = (past.record(8, Status.FAILURE) for _ in range(2))
+    for run_id in (resumed, other):
+        past.stage(run_id, 8)
+    found = old_staging(past.instance, past.staging, time.time() - 7 * DAY)
+    removed = removed_after(found, lambda: past.record(0, Status.STARTED, again=resumed))
+    assert removed == [other]
+    assert (past.staging / resumed / "files_1" / "part.csv").exists()
+
+
+def test_what_is_written_meanwhile_stays(past: Past) -> None:
+    written, other = (past.stage(str(uuid4()), 8) for _ in range(2))
+    found = old_staging(past.instance, past.staging, time.time() - 7 * DAY)
+    assert removed_after(found, lambda: age_files(written, 0)) == [other.name]
+    assert written.exists()
+
+
+def test_what_imports_have_left_stays_if_one_of_that_age_goes_on_meanwhile(past: Past) -> None:
+    left = past.stage(f"import-{'0a' * 8}", 8)
+
+    def go_on() -> None:
+        config = {"files": ["a.csv"]}
+        past.record(10, Status.STARTED, job="import_products", config=config, tags=IMPORT)
+
+    found = old_staging(past.instance, past.staging, time.time() - 7 * DAY)
+    assert removed_after(found, go_on) == []
+    assert left.exists()
 
 
 def test_what_can_still_be_resumed_stays(past: Past) -> None:
