@@ -18,6 +18,8 @@ from export_pipelines_tests.killing import kill_all, processes_of
 from export_pipelines_tests.servers.process import free_port
 from export_pipelines_tests.webserver import ROOT
 
+pytestmark = pytest.mark.timeout(600)
+
 GONE_SECONDS = 10
 READY_SECONDS = 120
 SERVERS = {"code-server", "dagster_webserver", "dagster._daemon"}
