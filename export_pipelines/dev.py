@@ -9,9 +9,10 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
 from http.client import HTTPException
 from pathlib import Path
@@ -78,11 +79,21 @@ def serve(port: int) -> None:
             with _following_the_registry(port, loaded):
                 _keep_running(servers, port)
         except KeyboardInterrupt:
-            # A terminal that was closed takes no more words.
-            with suppress(OSError):
-                click.echo("Stopping.")
+            _say_stopping()
         finally:
             stop_all(servers)
+
+
+def _say_stopping() -> None:
+    """Say that servers are stopped; a terminal that was closed takes no more words."""
+    try:
+        click.echo("Stopping.")
+    except OSError:
+        # What is kept back for it would fail the end of this process.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 @contextmanager

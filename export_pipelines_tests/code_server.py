@@ -168,7 +168,11 @@ class Place:
 
 
 LOOKED = "Collected "
-_WATCHFUL = "poll_interval_seconds: 10"
+START_TIMEOUT_SECONDS = 120
+_QUICKER = {
+    "cancel_timeout_seconds: 60": "cancel_timeout_seconds: 1",
+    "poll_interval_seconds: 10": "poll_interval_seconds: 1",
+}
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
@@ -186,17 +190,15 @@ def locked(url: str, table: str) -> Iterator[None]:
 
 @contextmanager
 def open_place(home: Path, url: str) -> Iterator[Place]:
-    """Make a home folder whose daemon looks each second, with other times as short."""
+    """Make a home folder whose daemon looks each second, and waits a second for a cancelled run."""
     folder = home / "dagster"
     folder.mkdir()
     settings = (ROOT / "dagster.yaml").read_text()
-    for name, seconds in (("start", 120), ("cancel", 60)):
-        assert f"{name}_timeout_seconds: {seconds}" in settings
-        settings = settings.replace(
-            f"{name}_timeout_seconds: {seconds}", f"{name}_timeout_seconds: 1"
-        )
-    assert _WATCHFUL in settings
-    (folder / "dagster.yaml").write_text(settings.replace(_WATCHFUL, "poll_interval_seconds: 1"))
+    assert f"start_timeout_seconds: {START_TIMEOUT_SECONDS}" in settings
+    for known, quick in _QUICKER.items():
+        assert known in settings
+        settings = settings.replace(known, quick)
+    (folder / "dagster.yaml").write_text(settings)
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(folder),

@@ -52,7 +52,8 @@ class Dev:
         variables = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("EXPORT_PIPELINES_") and name != "DATABASE_URL"
+            if not name.startswith("EXPORT_PIPELINES_")
+            and name not in ("DATABASE_URL", "PYTHONUNBUFFERED")
         }
         command = [sys.executable, "-m", "export_pipelines", "dev", "--port", str(self.port)]
         with self.log.open("wb") as file:

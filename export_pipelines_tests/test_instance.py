@@ -15,6 +15,7 @@ from export_pipelines_tests.code_server import (
     INTERRUPTED,
     LOST,
     MISSING,
+    START_TIMEOUT_SECONDS,
     Place,
     kill_worker,
     last_message,
@@ -71,15 +72,16 @@ def test_a_run_that_cannot_be_cancelled_any_more(served: Place, ended: int) -> N
 
 
 def test_a_run_that_never_began(served: Place) -> None:
-    run = record_run(served.instance)
-    starting = dg.DagsterEvent(dg.DagsterEventType.RUN_STARTING.value, "export_csv")
-    served.instance.report_dagster_event(starting, run.run_id)
+    young, old = (record_run(served.instance) for _ in range(2))
+    for run, seconds in ((young, 0), (old, START_TIMEOUT_SECONDS + 1)):
+        starting = dg.DagsterEvent(dg.DagsterEventType.RUN_STARTING.value, "export_csv")
+        began = time.time() - seconds
+        served.instance.report_dagster_event(starting, run.run_id, timestamp=began)
     served.look()
-    assert outcome(served.instance, run) == ["STARTING", "", ""]
-    time.sleep(1)
-    served.look()
-    assert outcome(served.instance, run) == ["FAILURE", "worker_lost", MISSING]
-    assert last_message(served.instance, run) == MISSING
+    assert outcome(served.instance, young) == ["STARTING", "", ""]
+    assert outcome(served.instance, old) == ["FAILURE", "worker_lost", MISSING]
+    assert last_message(served.instance, old) == MISSING
+    served.instance.delete_run(young.run_id)
 
 
 def test_the_process_of_a_run_says_where_it_is(served: Place) -> None:
