@@ -24,6 +24,13 @@ from export_pipelines.errors import RequestError, shown
 _DIGITS = 19
 _CODE_LETTERS = 3
 _ORGANIZATION_CHARACTERS = 100
+_KEPT_DAYS = {
+    "exports": ("EXPORT_PIPELINES_KEEP_EXPORTS_DAYS", 30),
+    "staging": ("EXPORT_PIPELINES_KEEP_STAGING_DAYS", 7),
+    "imports": ("EXPORT_PIPELINES_KEEP_IMPORTS_DAYS", 90),
+    "runs": ("EXPORT_PIPELINES_KEEP_RUNS_DAYS", 90),
+    "ticks": ("EXPORT_PIPELINES_KEEP_TICKS_DAYS", 30),
+}
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -183,49 +190,16 @@ def max_import_bytes() -> int | None:
     return _limit("EXPORT_PIPELINES_MAX_IMPORT_BYTES", 50_000_000)
 
 
-def keep_exports_days() -> int | None:
-    """Return for how many days the files of an export stay in the store; None for ever.
+def keep_days(kind: str) -> int | None:
+    """Return for how many days what is old of a kind is kept; None for ever.
+
+    Args:
+        kind: `exports`, `staging`, `imports`, `runs` or `ticks`.
 
     Raises:
         RequestError: it is no whole number of 1 or more, nor `none`.
     """
-    return _limit("EXPORT_PIPELINES_KEEP_EXPORTS_DAYS", 30)
-
-
-def keep_staging_days() -> int | None:
-    """Return for how many days a run that failed can be resumed; None for ever.
-
-    Raises:
-        RequestError: it is no whole number of 1 or more, nor `none`.
-    """
-    return _limit("EXPORT_PIPELINES_KEEP_STAGING_DAYS", 7)
-
-
-def keep_imports_days() -> int | None:
-    """Return for how many days imported files and their reports are kept; None for ever.
-
-    Raises:
-        RequestError: it is no whole number of 1 or more, nor `none`.
-    """
-    return _limit("EXPORT_PIPELINES_KEEP_IMPORTS_DAYS", 90)
-
-
-def keep_runs_days() -> int | None:
-    """Return for how many days the record of a run is kept; None for ever.
-
-    Raises:
-        RequestError: it is no whole number of 1 or more, nor `none`.
-    """
-    return _limit("EXPORT_PIPELINES_KEEP_RUNS_DAYS", 90)
-
-
-def keep_ticks_days() -> int | None:
-    """Return for how many days ticks of schedules and sensors are kept; None for ever.
-
-    Raises:
-        RequestError: it is no whole number of 1 or more, nor `none`.
-    """
-    return _limit("EXPORT_PIPELINES_KEEP_TICKS_DAYS", 30)
+    return _limit(*_KEPT_DAYS[kind])
 
 
 def _limit(variable: str, default: int) -> int | None:

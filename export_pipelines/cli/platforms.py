@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from export_pipelines.cli.platform_fields import given_fields, with_fields
+from export_pipelines.cli.registered import remove_registered, switch_registered
 from export_pipelines.cli.terminal import exit_codes
 
 
@@ -179,32 +180,17 @@ def disable(name: str) -> None:
 @click.argument("name")
 def remove(name: str) -> None:
     """Takes a platform and its secrets out of the registry; what is there stays there."""
-    from export_pipelines import settings
     from export_pipelines.registration.platforms import remove as take_out
-    from export_pipelines.registry import rows
-    from export_pipelines.registry.database import writing
     from export_pipelines.registry.models import PlatformRow
 
-    with exit_codes():
-        with writing() as session:
-            row = rows.require(session, PlatformRow, settings.organization(), name)
-            take_out(session, row)
-        click.echo(f"Removed {row.name}.")
+    remove_registered(PlatformRow, name, take_out)
 
 
 def _switch(name: str, *, is_active: bool) -> None:
-    from export_pipelines import settings
     from export_pipelines.registration.platforms import switch
-    from export_pipelines.registry import rows
-    from export_pipelines.registry.database import writing
     from export_pipelines.registry.models import PlatformRow
 
-    state = "enabled" if is_active else "disabled"
-    with exit_codes():
-        with writing() as session:
-            row = rows.require(session, PlatformRow, settings.organization(), name)
-            changed = switch(row, is_active=is_active)
-        click.echo(f"{row.name} is {state}{'' if changed else ' already'}.")
+    switch_registered(PlatformRow, name, switch, is_active=is_active)
 
 
 def _state(row: Any) -> str:

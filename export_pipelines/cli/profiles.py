@@ -8,6 +8,7 @@ import click
 
 from export_pipelines.cli.export import export_and_report
 from export_pipelines.cli.export_options import request_options, run_config
+from export_pipelines.cli.registered import remove_registered, switch_registered
 from export_pipelines.cli.terminal import exit_codes
 from export_pipelines.formats import FORMATS
 from export_pipelines.formats.base import Format
@@ -103,31 +104,17 @@ def disable(name: str) -> None:
 @click.argument("name")
 def remove(name: str) -> None:
     """Takes a profile out of the registry."""
-    from export_pipelines import settings
     from export_pipelines.registration.profiles import remove as take_out
-    from export_pipelines.registry import rows
-    from export_pipelines.registry.database import writing
     from export_pipelines.registry.models import ProfileRow
 
-    with exit_codes():
-        with writing() as session:
-            row = rows.require(session, ProfileRow, settings.organization(), name)
-            take_out(session, row)
-        click.echo(f"Removed {row.name}.")
+    remove_registered(ProfileRow, name, take_out)
 
 
 def _switch(name: str, *, is_active: bool) -> None:
-    from export_pipelines import settings
-    from export_pipelines.registry import rows
-    from export_pipelines.registry.database import writing
     from export_pipelines.registry.models import ProfileRow
+    from export_pipelines.registry.rows import switch
 
-    state = "enabled" if is_active else "disabled"
-    with exit_codes():
-        with writing() as session:
-            row = rows.require(session, ProfileRow, settings.organization(), name)
-            changed = rows.switch(row, is_active=is_active)
-        click.echo(f"{row.name} is {state}{'' if changed else ' already'}.")
+    switch_registered(ProfileRow, name, switch, is_active=is_active)
 
 
 def _register(output_format: Format[Any], name: str, resource_type: str, **given: Any) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import dagster as dg
@@ -52,14 +52,8 @@ def policy(asked: Mapping[str, int | None]) -> Policy:
     for kind, days in asked.items():
         if days is not None and days < 1:
             raise RequestError(f"{kind}_days is {days}: set it to a whole number of 1 or more.")
-    said = Policy(
-        settings.keep_exports_days(),
-        settings.keep_staging_days(),
-        settings.keep_imports_days(),
-        settings.keep_runs_days(),
-        settings.keep_ticks_days(),
-    )
-    return replace(said, **{kind: days for kind, days in asked.items() if days is not None})
+    kinds = [field.name for field in fields(Policy)]
+    return Policy(**{kind: asked.get(kind) or settings.keep_days(kind) for kind in kinds})
 
 
 def prune(
