@@ -15,7 +15,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         os.environ["EXPORT_PIPELINES_HOME"] = str(Path(folder) / "home")
         os.environ["EXPORT_PIPELINES_LOG_LEVEL"] = "CRITICAL"
-        outcome = run_live(minutes=2)
+        outcome = run_live(count=20, minutes=2)
     once = outcome.started == outcome.expected
     late = outcome.late
     print(f"{len(outcome.expected)} due times, each started once: {'yes' if once else 'NO'}")

@@ -24,8 +24,6 @@ from export_pipelines.staleness import DUE_TAG
 from export_pipelines_tests.killing import processes_of
 from export_pipelines_tests.webserver import start_webserver
 
-COUNT = 20
-AT_THE_LAST_MOMENT = 6
 EACH_MINUTE = 4
 LAST_TICKS_SECONDS = 240
 
@@ -52,11 +50,15 @@ class Outcome:
     statuses: set[dg.DagsterRunStatus]
 
 
-def run_live(minutes: int) -> Outcome:
+def run_live(count: int, minutes: int) -> Outcome:
     """Register schedules at random seconds of some minutes, and wait for all that they are due.
 
     The daemon is killed while it starts the runs of a minute, and another minute comes while
     nothing runs.
+
+    Args:
+        count: how many schedules; three of ten are registered five seconds before a full minute.
+        minutes: over how many minutes.
     """
     home = settings.home_folder()
     home.mkdir(parents=True)
@@ -68,7 +70,7 @@ def run_live(minutes: int) -> Outcome:
             profiles.add(session, "default", suppliers)
         with start_webserver(home):
             first = _minute_of(time.time()) + timedelta(minutes=1)
-            for number, moment in enumerate(_registration_times(first, minutes)):
+            for number, moment in enumerate(_registration_times(first, count, minutes)):
                 _sleep_until(moment)
                 schedule_id, times = _register(instance, number)
                 due[schedule_id] = times
@@ -89,12 +91,12 @@ def _sleep_until(moment: datetime) -> None:
     time.sleep(max(0, moment.timestamp() - time.time()))
 
 
-def _registration_times(first: datetime, minutes: int) -> list[datetime]:
+def _registration_times(first: datetime, count: int, minutes: int) -> list[datetime]:
     """Return random times, and some five seconds before a minute is full."""
-    count = COUNT - AT_THE_LAST_MOMENT
-    seconds = [random.uniform(0, minutes * 60) for _ in range(count)]
+    late = count * 3 // 10
+    seconds = [random.uniform(0, minutes * 60) for _ in range(count - late)]
     last = [minute * 60 + 55 for minute in range(minutes)]
-    seconds += [last[number % minutes] + number / 10 for number in range(AT_THE_LAST_MOMENT)]
+    seconds += [last[number % minutes] + number / 10 for number in range(late)]
     return [first + timedelta(seconds=each) for each in sorted(seconds)]
 
 

@@ -20,14 +20,18 @@ from export_pipelines.execution import open_instance
 from export_pipelines_tests.runs import record_run
 from export_pipelines_tests.webserver import ROOT, launch, start_webserver, wait
 
-# Twelve exports start on servers of their own: seconds on an idle machine, minutes on a busy one.
+# Six exports start in processes of their own: seconds on an idle machine, minutes on a busy one.
 pytestmark = pytest.mark.timeout(600)
 
-LIMIT_REACHED = (
-    "Exports pending or running in the organization 'default': 10, and 10 at once is the limit. "
-    "Wait for one to end or cancel one, then export again; "
-    "EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS raises the limit."
-)
+RUSH_LIMIT = 5
+
+
+def limit_reached(limit: int) -> str:
+    return (
+        f"Exports pending or running in the organization 'default': {limit}, and {limit} at once "
+        "is the limit. Wait for one to end or cancel one, then export again; "
+        "EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS raises the limit."
+    )
 
 
 @pytest.fixture
@@ -111,12 +115,12 @@ def test_the_eleventh_export_fails_at_once_and_says_why(instance: dg.DagsterInst
 
     assert {status(run) for run in first} == {"QUEUED"}
     assert status(refused) == "FAILURE"
-    assert refused.tags["export/error"] == LIMIT_REACHED
+    assert refused.tags["export/error"] == limit_reached(10)
     assert refused.tags["export/error_code"] == "too_many_exports"
     (event,) = instance.all_logs(refused.run_id)
     assert event.dagster_event
     assert event.dagster_event.is_run_failure
-    assert event.dagster_event.message == LIMIT_REACHED
+    assert event.dagster_event.message == limit_reached(10)
     assert event.error_info is None
     assert status(submit(instance, record_run(instance, organization="acme"))) == "QUEUED"
 
@@ -217,14 +221,14 @@ def test_servers_import_no_more_than_they_need() -> None:
 
 @dataclass(frozen=True)
 class Rush:
-    """What became of twelve exports that came at once.
+    """What became of seven exports that came at once, where five are allowed.
 
     Attributes:
-        refused: the answer to the eleventh.
-        waiting: the status of each of the first ten when one of products and all others had
+        refused: the answer to the sixth.
+        waiting: the status of each of the first five when one of products and all others had
             started, and none could end.
-        ended: the first ten at their end, as they were launched.
-        other: the twelfth, of another organization, at its end.
+        ended: the first five at their end, as they were launched.
+        other: the seventh, of another organization, at its end.
     """
 
     refused: Any
@@ -236,8 +240,9 @@ class Rush:
 @pytest.fixture(scope="module")
 def rush(postgres_shop: str, tmp_path_factory: pytest.TempPathFactory) -> Rush:
     home = tmp_path_factory.mktemp("home")
-    types = ["products"] * 3 + ["suppliers"] * 7
-    with start_webserver(home, DATABASE_URL=postgres_shop) as ask:
+    types = ["products"] * 3 + ["suppliers"] * (RUSH_LIMIT - 3)
+    limit = {"EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS": str(RUSH_LIMIT)}
+    with start_webserver(home, DATABASE_URL=postgres_shop, **limit) as ask:
         with closing(psycopg2.connect(postgres_shop)) as connection, connection.cursor() as cursor:
             # No export ends while nobody else can read the tables.
             cursor.execute("LOCK TABLE products, suppliers IN ACCESS EXCLUSIVE MODE")
@@ -253,14 +258,14 @@ def rush(postgres_shop: str, tmp_path_factory: pytest.TempPathFactory) -> Rush:
         return Rush(refused, waiting, ended, wait(ask, other["runId"]))
 
 
-def test_a_server_takes_ten_and_ends_them_all(rush: Rush) -> None:
-    assert [run["status"] for run in rush.ended] == ["SUCCESS"] * 10
+def test_a_server_takes_as_many_as_are_allowed_and_ends_them_all(rush: Rush) -> None:
+    assert [run["status"] for run in rush.ended] == ["SUCCESS"] * RUSH_LIMIT
     assert {run["tags"]["export/organization"] for run in rush.ended} == {"default"}
 
 
-def test_a_server_answers_the_eleventh_with_the_reason(rush: Rush) -> None:
+def test_a_server_answers_the_next_with_the_reason(rush: Rush) -> None:
     assert rush.refused["status"] == "FAILURE"
-    assert rush.refused["tags"]["export/error"] == LIMIT_REACHED
+    assert rush.refused["tags"]["export/error"] == limit_reached(RUSH_LIMIT)
     assert rush.refused["tags"]["export/error_code"] == "too_many_exports"
 
 
@@ -270,7 +275,7 @@ def test_another_organization_is_not_affected(rush: Rush) -> None:
 
 
 def test_products_wait_for_products_and_others_do_not(rush: Rush) -> None:
-    assert rush.waiting == ["STARTED", "QUEUED", "QUEUED", *["STARTED"] * 7]
+    assert rush.waiting == ["STARTED", "QUEUED", "QUEUED", *["STARTED"] * (RUSH_LIMIT - 3)]
 
 
 def test_exports_of_products_run_one_after_the_other_the_oldest_first(rush: Rush) -> None:

@@ -139,7 +139,7 @@ class Planting:
             variable = f"REFERENCE_{kind}_{each}".upper()
             variables[variable] = secret
             options.append(f"--env={each}={variable}")
-        self.program.run("platforms", "add", name, kind, *fields_of(kind), *options)
+        self.program.run_here("platforms", "add", name, kind, *fields_of(kind), *options)
         return name
 
     def by_file(self) -> tuple[Path, dict[str, str]]:
@@ -194,21 +194,21 @@ def add_reachable(planting: Planting, server: SftpServer) -> list[str]:
 def look_around(program: Program, names: list[str], variables: Mapping[str, str]) -> None:
     """Run what shows platforms, and what fails at them."""
     for name in names:
-        program.run("platforms", "show", name)
-        program.run("platforms", "show", name, "--json")
-        code, _, _ = program.try_to("platforms", "check", name)
+        program.run_here("platforms", "show", name)
+        program.run_here("platforms", "show", name, "--json")
+        code, _, _ = program.try_here("platforms", "check", name)
         assert code in (8, 9), (name, code)
     for command in ("platforms", "profiles", "schedules"):
-        program.run(command, "list")
-    program.run("registry", "export")
-    program.run("registry", "export", "-f", program.home / "exported.yaml")
-    assert program.try_to("export", "csv", "--platform", names[0] + "?")[0] == 9
+        program.run_here(command, "list")
+    program.run_here("registry", "export")
+    program.run_here("registry", "export", "-f", program.home / "exported.yaml")
+    assert program.try_here("export", "csv", "--platform", names[0] + "?")[0] == 9
     broken = {name: f"{value}\n" for name, value in variables.items()}
     file = program.home / "exported.yaml"
-    assert program.try_to("registry", "apply", "-f", file, **broken)[0] in (2, 9)
+    assert program.try_here("registry", "apply", "-f", file, **broken)[0] in (2, 9)
     wrong = ("platforms", "add", "wrong", "ftp", "--set=host=h", "--secret=password")
     given = "".join(f"{value}\n" for value in variables.values())
-    assert program.try_to(*wrong, "--set=port=x", given=given)[0] == 9
+    assert program.try_here(*wrong, "--set=port=x", given=given)[0] == 9
 
 
 def deliver(ask: Ask, names: list[str]) -> Any:
@@ -231,8 +231,8 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evidence]:
         by_input = [planting.by_input(kind) for kind in SECRET_FIELDS]
         by_reference = [planting.by_reference(kind, referenced) for kind in SECRET_FIELDS]
         file, variables = planting.by_file()
-        program.run("profiles", "add", "csv", "weekly", "suppliers", "--platform", "nas")
-        program.run("schedules", "add", "Mondays", "--cron", "@weekly", "--profile", "weekly")
+        program.run_here("profiles", "add", "csv", "weekly", "suppliers", "--platform", "nas")
+        program.run_here("schedules", "add", "Mondays", "--cron", "@weekly", "--profile", "weekly")
         with start_webserver(home, **referenced) as ask:
             run = deliver(ask, [*reached, *by_input])
             look_around(program, [*by_input, *by_reference], variables)
@@ -334,26 +334,28 @@ def test_without_the_key_all_says_so_and_nothing_is_written(
             ("export", "csv", "suppliers", "--platform", "by password"),
         ):
             given = "another secret\n"
-            answer = program.try_to(*command, given=given, **evidence.variables)
+            answer = program.try_here(*command, given=given, **evidence.variables)
             assert answer == (14, "", sentence), command
-        assert "by password" in program.run("platforms", "list")
+        assert "by password" in program.run_here("platforms", "list")
         assert not key.exists()
         assert database.read_bytes() == before
         assert not any(path.stat().st_size for path in program.home.glob("registry.db-wal"))
-    assert program.run("platforms", "check", "by password").count(" passed ") == 5
+    assert program.run_here("platforms", "check", "by password").count(" passed ") == 5
 
 
 def test_after_a_rotation_the_old_key_alone_reads_nothing(evidence: Evidence) -> None:
     program = evidence.program
     key = program.home / "registry.key"
     old = key.read_text()
-    assert program.run("registry", "rotate-key").startswith("Encrypted anew: the secrets of 12 ")
-    assert program.run("platforms", "check", "by password").count(" passed ") == 5
+    assert program.run_here("registry", "rotate-key").startswith(
+        "Encrypted anew: the secrets of 12 "
+    )
+    assert program.run_here("platforms", "check", "by password").count(" passed ") == 5
     new = key.read_text()
     key.write_text(old)
-    code, _, error = program.try_to("platforms", "check", "by password")
+    code, _, error = program.try_here("platforms", "check", "by password")
     assert code == 14
     assert error.startswith("Error: The secrets of the registry cannot be read with the key in ")
     key.write_text(new)
-    assert program.run("platforms", "check", "by key").count(" passed ") == 5
+    assert program.run_here("platforms", "check", "by key").count(" passed ") == 5
     assert found_in(evidence.planted, contents(program.home)) == []

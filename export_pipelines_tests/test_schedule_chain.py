@@ -90,7 +90,7 @@ class Chain:
             if runs and runs[0]["status"] in ENDED:
                 return runs[0]
             assert time.time() < deadline, runs
-            time.sleep(0.5)
+            time.sleep(1)
 
     def schedule(self) -> Any:
         """Return what the UI knows of the schedule, when its definition is loaded."""
@@ -110,7 +110,7 @@ class Chain:
     @property
     def listed(self) -> str:
         """What `schedules list` says of its next time."""
-        [line] = self.program.run("schedules", "list").splitlines()
+        [line] = self.program.run_here("schedules", "list").splitlines()
         assert line.startswith(NAME)
         return line.partition(" catalogue ")[2].strip()
 
@@ -180,7 +180,7 @@ def delivers(chain: Chain, since: float, tmp_path: Path) -> None:
     first, second = (tick["timestamp"] for tick in found["futureTicks"]["results"])
     assert second - first == MINUTE
     assert first > due(run)
-    last = chain.program.run("schedules", "show", NAME)
+    last = chain.program.run_here("schedules", "show", NAME)
     assert f"SUCCESS run {run['runId']}" in last
 
 
@@ -204,12 +204,12 @@ def wait_for_end(chain: Chain, run_id: str) -> None:
     deadline = time.monotonic() + 60
     while any(run["runId"] == run_id and run["status"] not in ENDED for run in chain.runs()):
         assert time.monotonic() < deadline
-        time.sleep(0.5)
+        time.sleep(1)
 
 
 def switches_are_the_same(chain: Chain) -> float:
     """The UI's switch and the command line's are one; return when it was switched off last."""
-    chain.program.run("schedules", "disable", NAME)
+    chain.program.run_here("schedules", "disable", NAME)
     assert chain.status == "STOPPED"
     assert chain.ask(START, selector=SELECTOR)["startSchedule"] == {
         "scheduleState": {"status": "RUNNING"}
@@ -220,9 +220,9 @@ def switches_are_the_same(chain: Chain) -> float:
         "scheduleState": {"status": "STOPPED"}
     }
     assert chain.listed == "disabled"
-    chain.program.run("schedules", "enable", NAME)
+    chain.program.run_here("schedules", "enable", NAME)
     assert chain.status == "RUNNING"
-    chain.program.run("schedules", "disable", NAME)
+    chain.program.run_here("schedules", "disable", NAME)
     assert chain.status == "STOPPED"
     return time.time()
 

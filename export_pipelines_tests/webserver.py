@@ -101,7 +101,7 @@ def wait(ask: Ask, run_id: str, statuses: Collection[str] = ENDED) -> Any:
             return _with_tags(run)
         assert run["status"] not in ENDED, run
         assert time.monotonic() < deadline, run
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def _with_tags(run: Any) -> Any:
