@@ -85,5 +85,5 @@ def rotate_key() -> None:
 
     with exit_codes():
         count = rotate()
-        platforms = "1 platform" if count == 1 else f"{count:,} platforms"
-        click.echo(f"Encrypted anew: the secrets of {platforms}.")
+        owners = "1 platform or webhook" if count == 1 else f"{count:,} platforms and webhooks"
+        click.echo(f"Encrypted anew: the secrets of {owners}.")

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeAlias, cast
 from uuid import uuid4
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -18,7 +19,10 @@ from sqlalchemy.orm import Session
 from export_pipelines import settings
 from export_pipelines.errors import KeyUnavailable
 from export_pipelines.registry.database import is_dry_run, reading, state, writing
-from export_pipelines.registry.models import PlatformRow
+from export_pipelines.registry.models import PlatformRow, SigningKeyRow, WebhookRow
+
+Row: TypeAlias = "PlatformRow | SigningKeyRow | WebhookRow"
+"""What has secrets."""
 
 _CHECK = b"export-pipelines"
 _READ_ONLY_FOR_OWNER = 0o600
@@ -39,7 +43,7 @@ def encrypt(session: Session, secrets: Mapping[str, str]) -> str:
     if not secrets:
         return ""
     known = state(session)
-    if known.key_check and _platforms_with_secrets(session):
+    if known.key_check and _with_secrets(session):
         keys = _fernets(known.key_check, _texts())
     else:
         if is_dry_run(session) and not _has_key():
@@ -49,8 +53,8 @@ def encrypt(session: Session, secrets: Mapping[str, str]) -> str:
     return keys.encrypt(json.dumps(dict(secrets)).encode()).decode()
 
 
-def decrypt(row: PlatformRow) -> dict[str, str]:
-    """Return the secrets of a platform by field.
+def decrypt(row: Row) -> dict[str, str]:
+    """Return the secrets of a row by field.
 
     Raises:
         KeyUnavailable: the key is not there, or it is another one.
@@ -64,14 +68,14 @@ def decrypt(row: PlatformRow) -> dict[str, str]:
         except KeyUnavailable:
             # A rotation may have ended since the row was read.
             with reading() as session:
-                again = session.get(PlatformRow, row.id)
+                again: Row | None = cast(Any, session.get(type(row), row.id))
             if again is None or again.secrets == token:
                 raise
             token = again.secrets
 
 
 def rotate() -> int:
-    """Encrypt all secrets with a new key, and return of how many platforms there are some.
+    """Encrypt all secrets with a new key, and return how many platforms and webhooks have some.
 
     A key of the environment is not made here: put the new one before the old one, separated by a
     comma, then rotate, then take the old one away.
@@ -92,13 +96,13 @@ def rotate() -> int:
             # Until all is encrypted anew, and whenever this is interrupted, both are needed.
             _replace(path, texts)
         keys = _multiple(texts)
-        rows = _platforms_with_secrets(session)
+        rows = _with_secrets(session)
         for row in rows:
             row.secrets = keys.encrypt(_read(keys, row.secrets)).decode()
         known.key_check = keys.encrypt(_CHECK).decode()
     if not settings.secret_key():
         _drop_old_keys()
-    return len(rows)
+    return sum(not isinstance(row, SigningKeyRow) for row in rows)
 
 
 def _drop_old_keys() -> None:
@@ -110,8 +114,12 @@ def _drop_old_keys() -> None:
             _replace(settings.secret_key_file(), newest)
 
 
-def _platforms_with_secrets(session: Session) -> Sequence[PlatformRow]:
-    return session.scalars(select(PlatformRow).where(PlatformRow.secrets != "")).all()
+def _with_secrets(session: Session) -> list[Row]:
+    return [
+        *session.scalars(select(PlatformRow).where(PlatformRow.secrets != "")),
+        *session.scalars(select(WebhookRow).where(WebhookRow.secrets != "")),
+        *session.scalars(select(SigningKeyRow)),
+    ]
 
 
 def _decrypted(token: str) -> dict[str, str]:
