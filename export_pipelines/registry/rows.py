@@ -11,14 +11,22 @@ from export_pipelines.errors import NameTaken, NotRegistered, RequestError, show
 from export_pipelines.registry.database import state
 from export_pipelines.registry.models import (
     NAME_CHARACTERS,
+    ApiKeyRow,
     PlatformRow,
     ProfileRow,
     ScheduleRow,
+    WebhookRow,
 )
 
-Row = TypeVar("Row", PlatformRow, ProfileRow, ScheduleRow)
+Row = TypeVar("Row", PlatformRow, ProfileRow, ScheduleRow, ApiKeyRow, WebhookRow)
 
-KINDS = {PlatformRow: "platform", ProfileRow: "profile", ScheduleRow: "schedule"}
+KINDS = {
+    PlatformRow: "platform",
+    ProfileRow: "profile",
+    ScheduleRow: "schedule",
+    ApiKeyRow: "API key",
+    WebhookRow: "webhook",
+}
 
 
 def check_name(kind: str, name: str) -> str:
@@ -83,7 +91,7 @@ def add(session: Session, row: Row) -> None:
     session.add(row)
 
 
-def switch(row: PlatformRow | ProfileRow, *, is_active: bool) -> bool:
+def switch(row: PlatformRow | ProfileRow | ApiKeyRow | WebhookRow, *, is_active: bool) -> bool:
     """Enable or disable something, and return whether it was not so before."""
     if row.is_active is is_active:
         return False
