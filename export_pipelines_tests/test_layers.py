@@ -12,11 +12,13 @@ LAYERS = [
     {"definitions"},
     {"registration"},
     {"platform_sensor"},
-    {"sensors", "schedules", "schedule_sensor"},
+    {"sensors", "schedules", "schedule_sensor", "webhook_sensor"},
+    {"webhooks"},
     {"maintenance"},
     {"jobs", "assets"},
     {"ops"},
     {"retention"},
+    {"runs"},
     {"resources", "config"},
     {"imports"},
     {"planning"},
@@ -47,12 +49,15 @@ LAYERS = [
 """From the top: a module imports from its own layer and from those below."""
 
 BESIDE = {
+    "api",
     "cli",
     "coordinator",
-    "dev",
     "execution",
     "instance",
     "launcher",
+    "listening",
+    "server_environment",
+    "serving",
     "supervision",
     "__main__",
 }

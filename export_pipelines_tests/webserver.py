@@ -1,4 +1,4 @@
-"""Runs `export-pipelines dev` for tests, and asks it the queries of docs/graphql.md."""
+"""Runs `export-pipelines dev` for tests, and asks it the queries of docs/graphql."""
 
 import json
 import os
@@ -16,10 +16,11 @@ from urllib.request import Request, urlopen
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "graphql.md").read_text(encoding="utf-8")
+FILES = {path.stem: path for path in sorted((ROOT / "docs" / "graphql").glob("*.graphql"))}
 DOCUMENTS = {
-    name: document
-    for document in re.findall(r"```graphql\n(.*?)```", PAGE, re.DOTALL)
-    for name in re.findall(r"^(?:query|mutation) (\w+)", document)
+    name: path.read_text(encoding="utf-8")
+    for path in FILES.values()
+    for name in re.findall(r"^(?:query|mutation) (\w+)", path.read_text(encoding="utf-8"), re.M)
 }
 
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
@@ -29,7 +30,7 @@ _STOP_SECONDS = 30
 _RUN_SECONDS = 240
 
 Ask = Callable[..., Any]
-"""Run a query, of the page by its name, with variables, and return its data."""
+"""Run a query, of docs/graphql by its name, with variables, and return its data."""
 
 
 @contextmanager

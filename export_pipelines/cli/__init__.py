@@ -31,7 +31,9 @@ export-pipelines platforms check partner    does that platform work?
 export-pipelines import products.csv --entity products     create and update products
 export-pipelines import stock.xlsx --entity stock_items --dry-run
 export-pipelines prune --dry-run            what is old, and would be removed
-export-pipelines dev                        web UI, schedules and GraphQL
+export-pipelines dev                        web UI, schedules, API and GraphQL
+export-pipelines keys add shop --scope exports:write       a key of the API
+export-pipelines serve --host 0.0.0.0       the same for those who have a key
 """
 
 _EPILOG = """
@@ -104,17 +106,41 @@ def resource_types(name: str | None) -> None:
         describe(entity(name))
 
 
-@main.command()
-@click.option(
+_port = click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=3000,
     show_default=True,
     help="0: any free port.",
 )
+
+
+@main.command()
+@_port
 def dev(port: int) -> None:
-    """Starts the web UI, GraphQL and the daemon on this machine, until Ctrl-C."""
-    from export_pipelines.dev import serve
+    """Starts the web UI, the API and the daemon for whoever is at this machine, until Ctrl-C."""
+    from export_pipelines.listening import LOOPBACK
+    from export_pipelines.serving import serve as start
 
     with exit_codes():
-        serve(port)
+        start(LOOPBACK, port, authenticates=False)
+
+
+@main.command()
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on; 0.0.0.0: all of this machine's.",
+)
+@_port
+@click.option("--no-auth", is_flag=True, help="Ask for no key; only on this machine's own address.")
+def serve(host: str, port: int, *, no_auth: bool) -> None:
+    """Starts the web UI, the API and the daemon for those who have a key, until a signal.
+
+    Make a key for yourself first: export-pipelines keys add NAME --scope admin
+    """
+    from export_pipelines.serving import serve as start
+
+    with exit_codes():
+        start(host, port, authenticates=not no_auth)

@@ -4,13 +4,16 @@ They are the registry's own secrets. A new one is made on first use and by each 
 older one has signed is good until that expires.
 """
 
+import math
 import secrets
+import time
 from datetime import datetime, timedelta, timezone
 from uuid import uuid4
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from export_pipelines import settings
 from export_pipelines.clock import now, written
 from export_pipelines.registry.database import reading, writing
 from export_pipelines.registry.models import SigningKeyRow
@@ -20,6 +23,8 @@ LONGEST_SECONDS = 43_200
 """How long anything that is signed is good at most."""
 
 _KEY_BYTES = 32
+_KNOWN_SECONDS = 5
+_known: dict[str, tuple[float, list[bytes]]] = {}
 
 
 def signing_keys() -> list[bytes]:
@@ -34,6 +39,24 @@ def signing_keys() -> list[bytes]:
         rotate_signing_key(only_first=True)
         found = _good_keys()
     return found
+
+
+def known_signing_keys() -> list[bytes]:
+    """Return the keys as they were 5 seconds ago at most: to read them takes milliseconds.
+
+    One that another process has made since may be missing: nothing is refused before `signing_keys`
+    has been asked too.
+
+    Raises:
+        RegistryUnavailable: the registry does not answer.
+        KeyUnavailable: they cannot be read, or the first one not be stored.
+    """
+    registry = settings.registry_url()
+    read_at, keys = _known.get(registry, (-math.inf, []))
+    if time.monotonic() - read_at > _KNOWN_SECONDS:
+        keys = signing_keys()
+        _known[registry] = (time.monotonic(), keys)
+    return keys
 
 
 def rotate_signing_key(*, only_first: bool = False) -> None:

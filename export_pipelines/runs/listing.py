@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 import dagster as dg
 from dagster._core.storage.dagster_run import RunRecord
 
-from export_pipelines.errors import NotRegistered, shown
+from export_pipelines import settings
+from export_pipelines.catalog.entities import TABLES
+from export_pipelines.errors import NotRegistered, RequestError, shown
+from export_pipelines.formats import FORMATS
 from export_pipelines.limits import FORMAT_TAG, ORGANIZATION_TAG, organization_of
 from export_pipelines.runs.views import IMPORT_TAG, is_job
 
 KIND_TAGS = {"export": FORMAT_TAG, "import": IMPORT_TAG}
+_TAG_VALUES = {"export": list(FORMATS), "import": list(TABLES)}
+_MOST_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,8 @@ class Wanted:
         kind: `export` or `import`.
         tags: values of tags that must be the same.
         statuses: of runs; empty for any.
-        created_from: the earliest creation; None for any.
-        created_to: the latest creation; None for any.
+        created_from: the earliest creation, with its zone; None for any.
+        created_to: the latest creation, with its zone, to the millisecond; None for any.
     """
 
     organization: str | None
@@ -71,23 +76,62 @@ def page(
         wanted: which.
         limit: how many at most.
         cursor: that of a page before; None for the first.
+
+    Raises:
+        RequestError: it is none of theirs.
     """
-    tags = dict(wanted.tags)
-    if wanted.organization is not None:
-        tags[ORGANIZATION_TAG] = wanted.organization
-    filters = dg.RunsFilter(
-        statuses=list(wanted.statuses) or None,
-        tags=tags,
-        created_after=wanted.created_from,
-        created_before=wanted.created_to,
-    )
-    tag = KIND_TAGS[wanted.kind]
+    _require_cursor(instance, wanted, cursor)
+    filters = _filters(wanted)
     found: list[RunRecord] = []
+    size = limit + 1
     while len(found) <= limit:
-        batch = instance.get_run_records(filters, limit=limit + 1, cursor=cursor)
-        found += [record for record in batch if tag in record.dagster_run.tags]
-        if len(batch) <= limit:
+        batch = instance.get_run_records(filters, limit=size, cursor=cursor)
+        found += [
+            record
+            for record in batch
+            if _is_wanted(record.dagster_run, wanted.organization, wanted.kind)
+        ]
+        if len(batch) < size:
             break
         cursor = batch[-1].dagster_run.run_id
+        size = max(size, min(2 * size, _MOST_AT_ONCE))
     chosen = found[:limit]
     return chosen, chosen[-1].dagster_run.run_id if len(found) > limit else None
+
+
+def _require_cursor(instance: dg.DagsterInstance, wanted: Wanted, cursor: str | None) -> None:
+    if cursor is None:
+        return
+    try:
+        find(instance, cursor, wanted.organization, wanted.kind)
+    except NotRegistered:
+        raise RequestError(
+            f"cursor {shown(cursor)} is not that of a page of {wanted.kind}s: use that of the page "
+            "before as it is, or begin again without one."
+        ) from None
+
+
+def _filters(wanted: Wanted) -> dg.RunsFilter:
+    """Return what the database can tell: not which runs have no organization's tag."""
+    tags: dict[str, str | Sequence[str]] = {
+        KIND_TAGS[wanted.kind]: _TAG_VALUES[wanted.kind],
+        **wanted.tags,
+    }
+    if wanted.organization not in (None, settings.organization()):
+        tags[ORGANIZATION_TAG] = str(wanted.organization)
+    return dg.RunsFilter(
+        statuses=list(wanted.statuses) or None,
+        tags=tags,
+        created_after=_shifted(wanted.created_from, timedelta(microseconds=-1)),
+        created_before=_shifted(wanted.created_to, timedelta(milliseconds=1)),
+    )
+
+
+def _shifted(moment: datetime | None, by: timedelta) -> datetime | None:
+    """Return a time in UTC, as Dagster takes all to be; it leaves out the very moment itself."""
+    if moment is None:
+        return None
+    try:
+        return moment.astimezone(timezone.utc) + by
+    except OverflowError:
+        return moment.replace(tzinfo=timezone.utc)

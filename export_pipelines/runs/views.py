@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import dagster as dg
 from dagster._core.storage.dagster_run import RunRecord
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
 from export_pipelines.clock import written
 from export_pipelines.limits import FORMAT_TAG, organization_of
@@ -21,6 +21,8 @@ _STATES = {
     dg.DagsterRunStatus.QUEUED: "pending",
     dg.DagsterRunStatus.STARTING: "pending",
     dg.DagsterRunStatus.STARTED: "in_progress",
+    dg.DagsterRunStatus.SUSPENDED: "in_progress",
+    dg.DagsterRunStatus.MANAGED: "in_progress",
     dg.DagsterRunStatus.CANCELING: "in_progress",
     dg.DagsterRunStatus.SUCCESS: "completed",
     dg.DagsterRunStatus.FAILURE: "failed",
@@ -35,6 +37,7 @@ STATUSES = {
 """Statuses by the states that they are made of (features P20, P22; X21)."""
 
 _SETTLED_RUNS = 1_000
+_DIGITS = 18
 
 Status = Literal["processing", "completed", "failed", "cancelled"]
 State = Literal["pending", "in_progress", "completed", "failed", "interrupted"]
@@ -108,6 +111,13 @@ class ExportJob(Job):
     schedule: str | None = None
     profile: str | None = None
 
+    _folder: str = PrivateAttr("")
+
+    @property
+    def folder(self) -> str:
+        """Its folder's name in the export store: a run that was resumed has the first one's."""
+        return self._folder or self.id
+
 
 class ImportJob(Job):
     """An import."""
@@ -155,12 +165,12 @@ def run_statuses(status: str) -> list[dg.DagsterRunStatus]:
 def _export(instance: dg.DagsterInstance, record: RunRecord) -> ExportJob:
     run = record.dagster_run
     tags = run.tags
-    removed = tags.get("export/pruned_at") or None
+    removed = _removed_at(record)
     manifest: Mapping[str, Any] = {}
     deliveries: list[Mapping[str, Any]] = []
     if run.status is dg.DagsterRunStatus.SUCCESS:
         manifest, deliveries = made(instance, run.run_id)
-    return ExportJob(
+    job = ExportJob(
         **_shared(record, "export"),
         format=tags[FORMAT_TAG],
         resource_type=tags.get("export/resource_type") or _asked_type(run),
@@ -173,6 +183,18 @@ def _export(instance: dg.DagsterInstance, record: RunRecord) -> ExportJob:
         schedule=tags.get("export/schedule") or None,
         profile=tags.get("export/profile") or None,
     )
+    job._folder = manifest.get("run_id", "")
+    return job
+
+
+def _removed_at(record: RunRecord) -> str | None:
+    """Return when files were removed; an earlier time is of the run whose tags were inherited."""
+    removed = record.dagster_run.tags.get("export/pruned_at", "")
+    return removed if removed >= _created_at(record) else None
+
+
+def _created_at(record: RunRecord) -> str:
+    return written(record.create_timestamp.replace(tzinfo=timezone.utc))
 
 
 def _import(record: RunRecord) -> ImportJob:
@@ -197,24 +219,26 @@ def _shared(record: RunRecord, kind: str) -> dict[str, Any]:
         "status": status,
         "state": state,
         "organization": organization_of(run),
-        "progress": 100 if state == "completed" else _number(tags.get(f"{kind}/progress")) or 0,
+        "progress": 100 if state == "completed" else _progress(tags.get(f"{kind}/progress")),
         "step": (tags.get(f"{kind}/stage") or None) if state == "in_progress" else None,
-        "error": _error(run, kind, status),
+        "error": _error(record, kind, status),
         "resumed_from": run.parent_run_id,
-        "created_at": written(record.create_timestamp.replace(tzinfo=timezone.utc)),
+        "created_at": _created_at(record),
         "started_at": _time(record.start_time),
         "completed_at": _time(record.end_time),
     }
 
 
-def _error(run: dg.DagsterRun, kind: str, status: str) -> JobError | None:
+def _error(record: RunRecord, kind: str, status: str) -> JobError | None:
+    run = record.dagster_run
     if status not in ("failed", "cancelled"):
         return None
     code = run.tags.get(f"{kind}/error_code")
     if code:
         return JobError(error_code=code, detail=run.tags.get(f"{kind}/error", ""))
     if status == "cancelled":
-        return JobError(error_code="interrupted", detail="It was cancelled before it began.")
+        when = "while it ran" if record.start_time else "before it began"
+        return JobError(error_code="interrupted", detail=f"It was cancelled {when}.")
     return JobError(
         error_code="failed",
         detail=f"An unexpected error: the log of run {run.run_id} has it. Tell the people who run "
@@ -251,7 +275,11 @@ def _asked_type(run: dg.DagsterRun) -> str:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+    return int(text) if text and text.isdecimal() and len(text) <= _DIGITS else None
+
+
+def _progress(text: str | None) -> int:
+    return min(_number(text) or 0, 100)
 
 
 def _time(seconds: float | None) -> str | None:

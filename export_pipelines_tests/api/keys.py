@@ -1,0 +1,29 @@
+"""Makes API keys for tests, and changes them."""
+
+from collections.abc import Sequence
+
+from export_pipelines.registration import api_keys
+from export_pipelines.registration.api_keys import ApiKey
+from export_pipelines.registry import rows
+from export_pipelines.registry.database import writing
+from export_pipelines.registry.models import ApiKeyRow
+
+
+def make_key(name: str, scopes: Sequence[str] = ("admin",), organization: str = "default") -> str:
+    """Return the text of a new key."""
+    with writing() as session:
+        return api_keys.add(session, organization, ApiKey(name, scopes))[1]
+
+
+def change_key(name: str, organization: str = "default", **fields: object) -> ApiKeyRow:
+    """Write fields of a key, and return it."""
+    with writing() as session:
+        row = rows.require(session, ApiKeyRow, organization, name)
+        for field, value in fields.items():
+            setattr(row, field, value)
+        return row
+
+
+def revoke_key(name: str, organization: str = "default") -> None:
+    """Revoke a key."""
+    change_key(name, organization, is_active=False)
