@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -28,6 +27,9 @@ from export_pipelines_tests.webserver import (
 )
 
 _VARIABLES = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+
+ABSENT = {"ftp": {"host": "127.0.0.1", "port": 1, "username": "shop", "tls": "none"}}
+"""A platform that does not answer: an export to it is tried again for half a minute."""
 
 # Dagster's client calls its own library in a way that this has given up.
 pytestmark = pytest.mark.filterwarnings("ignore:Using variable_values:DeprecationWarning")
@@ -59,14 +61,6 @@ def client(ask: Ask, home: Path) -> DagsterGraphQLClient:
     """Return Dagster's own client of the servers."""
     [port] = re.findall(rb"Ready: http://127\.0\.0\.1:(\d+)", (home / "log").read_bytes())
     return DagsterGraphQLClient("127.0.0.1", port_number=int(port))
-
-
-@pytest.fixture(scope="module")
-def silent() -> Iterator[dict[str, Any]]:
-    """Name a platform that takes the connection and then says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        yield {"ftp": {"host": "127.0.0.1", "port": port, "username": "shop", "tls": "none"}}
 
 
 @pytest.fixture(scope="module")
@@ -222,10 +216,8 @@ def test_an_import_tells_its_counts_and_its_first_errors(ask: Ask, tmp_path: Pat
     assert Path(entries["report"]["path"]).is_file()
 
 
-def test_exports_that_wait_or_run_are_cancelled(
-    ask: Ask, client: DagsterGraphQLClient, silent: dict[str, Any]
-) -> None:
-    running = launch(ask, "export_csv", fields=["sku"], platforms=[silent])["runId"]
+def test_exports_that_wait_or_run_are_cancelled(ask: Ask, client: DagsterGraphQLClient) -> None:
+    running = launch(ask, "export_csv", fields=["sku"], platforms=[ABSENT])["runId"]
     run = wait(ask, running, ["STARTED"])
     while "deliver[ftp]" not in [step["stepKey"] for step in run["stepStats"]]:
         run = wait(ask, running, ["STARTED"])
@@ -239,7 +231,8 @@ def test_exports_that_wait_or_run_are_cancelled(
     }
     run = wait(ask, running)
     assert run["status"] == "CANCELED"
-    assert run["tags"]["export/error_code"] == "interrupted"
+    assert "finish" not in successes(run)
+    assert run["assetMaterializations"] == []
     again = ask("CancelExport", runId=running)["terminateRun"]
     assert again["__typename"] == "TerminateRunFailure"
     assert "could not be terminated due to having status CANCELED" in again["message"]

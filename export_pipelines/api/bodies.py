@@ -49,13 +49,12 @@ def export_body(format_name: str) -> type[ExportBody]:
     schema = config_schema(output_format)
     fields: dict[str, Any] = {}
     for name, kind in _SHARED.items():
-        constraint = {"ge": 1} if name in _NUMBERS else {}
         fields[name] = (
             kind,
             Field(
                 default=schema[name].default_value,
                 description=schema[name].description,
-                **constraint,
+                ge=1 if name in _NUMBERS else None,
             ),
         )
     compressions = Literal[tuple(output_format.compressions)]  # type: ignore[valid-type]

@@ -20,7 +20,7 @@ from export_pipelines.api.dependencies import (
     Records,
     Starts,
 )
-from export_pipelines.api.downloads import download, download_signed
+from export_pipelines.api.downloads import download
 from export_pipelines.api.idempotency import once
 from export_pipelines.api.launching import Launcher
 from export_pipelines.catalog.entities import ENTITIES
@@ -153,7 +153,7 @@ def download_export(
 ) -> Response:
     """Downloads the file of a completed export, or several as a ZIP (P23)."""
     job = _export(view(records, find(records, id, caller.organization, "export")))
-    return download(job, part, request)
+    return download(job, part, request.headers)
 
 
 @router.get("/exports/files/{id}", response_class=Response)
@@ -168,7 +168,7 @@ def follow_link(
     """Downloads what a link to a file is good for, without a key (C11, N27)."""
     check_link(id, part, expires, signature)
     job = _export(view(records, find(records, id, None, "export")))
-    return download_signed(job, part, request)
+    return download(job, part, request.headers, signed=True)
 
 
 def _export(job: Any) -> ExportJob:

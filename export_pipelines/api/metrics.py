@@ -18,7 +18,7 @@ from export_pipelines.runs.views import IMPORT_TAG, made, state_of
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BATCH = 100
-_ENDS = (
+_ENDS: tuple[Any, ...] = (
     dg.DagsterEventType.PIPELINE_SUCCESS,
     dg.DagsterEventType.PIPELINE_FAILURE,
     dg.DagsterEventType.PIPELINE_CANCELED,

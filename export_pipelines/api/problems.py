@@ -23,6 +23,7 @@ from export_pipelines.errors import (
     TooManyExports,
     shown,
 )
+from export_pipelines.runs.files import FilesRemoved, NoFiles, NotCompleted
 from export_pipelines.runs.links import LinkRefused
 
 RETRY_SECONDS = 5
@@ -48,6 +49,9 @@ _KINDS: tuple[tuple[type[ExportPipelinesError], int, str], ...] = (
     (NotRegistered, 404, "NOT_FOUND"),
     (NameTaken, 409, "CONFLICT"),
     (Conflict, 409, "CONFLICT"),
+    (NotCompleted, 409, "CONFLICT"),
+    (NoFiles, 409, "CONFLICT"),
+    (FilesRemoved, 410, "GONE"),
     (PlatformMisconfigured, 422, "VALIDATION_ERROR"),
     (RequestError, 422, "VALIDATION_ERROR"),
     (FileRefused, 422, "VALIDATION_ERROR"),
@@ -73,6 +77,7 @@ _DESCRIPTIONS = {
     403: "The key may not do that.",
     404: "There is nothing of that name or id.",
     409: "It does not go together with what is there, or with what is going on.",
+    410: "It was there, and was removed.",
     413: "The file is too large.",
     422: "Something in the request is wrong.",
     429: "Too many exports at once, or too many requests.",

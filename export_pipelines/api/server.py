@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from dagster._core.workspace.context import IWorkspaceProcessContext, WorkspaceRequestContext
 from dagster_webserver import cli as webserver_cli
@@ -31,14 +31,15 @@ from export_pipelines.registry.database import schedules_revision
 from export_pipelines.server_environment import NO_AUTH, SERVER_TOKEN
 from export_pipelines.settings import database_url
 
+Context: TypeAlias = IWorkspaceProcessContext[WorkspaceRequestContext]
 API_PATH = "/api/v1"
 _log = logging.getLogger("dagster-webserver")
 
 
-class Webserver(DagsterWebserver[IWorkspaceProcessContext, WorkspaceRequestContext]):
+class Webserver(DagsterWebserver[Context, WorkspaceRequestContext]):
     """Dagster's web server with the API, the gate before both, and what monitoring asks for."""
 
-    def __init__(self, process_context: IWorkspaceProcessContext, *arguments: Any) -> None:
+    def __init__(self, process_context: Context, *arguments: Any) -> None:
         """Build it.
 
         Args:
@@ -65,7 +66,7 @@ class Webserver(DagsterWebserver[IWorkspaceProcessContext, WorkspaceRequestConte
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics_page),
             Mount(API_PATH, Timed(api, self._latency)),
-            *super().build_routes(),
+            *super().build_routes(),  # type: ignore[no-untyped-call]
         ]
 
     def execute(self, query: str, variables: Mapping[str, Any]) -> Any:
@@ -136,7 +137,7 @@ def _reason(ask: Any) -> str:
 
 
 def create_app(
-    process_context: IWorkspaceProcessContext,
+    workspace_process_context: Context,
     path_prefix: str = "",
     live_data_poll_rate: int | None = None,
     **options: Any,
@@ -144,16 +145,17 @@ def create_app(
     """Return the web server's application, in place of Dagster's own.
 
     Args:
-        process_context: Dagster's.
+        workspace_process_context: Dagster's.
         path_prefix: what its paths begin with.
         live_data_poll_rate: in milliseconds.
         options: of the application.
     """
-    server = Webserver(process_context, path_prefix, live_data_poll_rate)
+    server = Webserver(workspace_process_context, path_prefix, live_data_poll_rate)
     app: Starlette = server.create_asgi_app(**options)
     return app
 
 
 if __name__ == "__main__":
-    webserver_cli.create_app_from_workspace_process_context = create_app
-    webserver_cli.main()
+    # Its command line finds its application by this name.
+    vars(webserver_cli)["create_app_from_workspace_process_context"] = create_app
+    webserver_cli.cli(auto_envvar_prefix="DAGSTER_WEBSERVER")

@@ -9,6 +9,7 @@ from export_pipelines.catalog.entities import ENTITIES, entity
 from export_pipelines.cli.description import describe
 from export_pipelines.cli.export import export, export_and_report
 from export_pipelines.cli.imports import import_
+from export_pipelines.cli.keys import keys
 from export_pipelines.cli.platforms import platforms
 from export_pipelines.cli.profiles import profiles
 from export_pipelines.cli.prune import prune
@@ -65,6 +66,7 @@ main.add_command(platforms)
 main.add_command(profiles)
 main.add_command(schedules)
 main.add_command(registry)
+main.add_command(keys)
 main.add_command(prune)
 
 

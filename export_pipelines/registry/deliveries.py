@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select, tuple_, update
+from sqlalchemy import delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from export_pipelines.clock import written
@@ -46,7 +46,7 @@ def page(
     limit: int,
     cursor: str | None = None,
 ) -> tuple[list[DeliveryRow], str | None]:
-    """Return a webhook's newest deliveries, and the cursor of the next page; None if it is the last.
+    """Return a webhook's newest deliveries, and the cursor of the next page if there is one.
 
     Args:
         session: any.
@@ -122,17 +122,19 @@ def due(session: Session, moment: datetime, *, only_first: bool) -> list[str]:
     """
     at = written(moment)
     chosen = (
-        select(DeliveryRow.webhook_id, DeliveryRow.created_at)
+        select(DeliveryRow.webhook_id)
         .join(WebhookRow, WebhookRow.id == DeliveryRow.webhook_id)
         .where(DeliveryRow.status == PENDING, DeliveryRow.next_attempt_at <= at)
         .where(WebhookRow.is_active)
-        .order_by(DeliveryRow.created_at)
+        .group_by(DeliveryRow.webhook_id)
+        .order_by(func.min(DeliveryRow.created_at))
     )
+    not_paused = WebhookRow.paused_until.is_(None)
     if only_first:
-        chosen = chosen.where(DeliveryRow.attempts_count == 0, WebhookRow.paused_until.is_(None))
+        chosen = chosen.where(DeliveryRow.attempts_count == 0, not_paused)
     else:
-        chosen = chosen.where(or_(WebhookRow.paused_until.is_(None), WebhookRow.paused_until <= at))
-    return list(dict.fromkeys(webhook_id for webhook_id, _ in session.execute(chosen)))
+        chosen = chosen.where(or_(not_paused, WebhookRow.paused_until <= at))
+    return list(session.scalars(chosen))
 
 
 def claim(

@@ -56,9 +56,11 @@ class Connection:
         """Do nothing: `http.client` closes what it has sent with, and then reads the answer."""
 
     def __enter__(self) -> "Connection":
+        """Go on."""
         return self
 
     def __exit__(self, *_error: object) -> None:
+        """Close the socket."""
         self._socket.close()
 
 

@@ -5,7 +5,6 @@ Those that take long go on after the sensor's tick; the process may end while th
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from threading import Lock, Thread
 
 from export_pipelines.webhooks.delivering import Tally, deliver_due
@@ -16,24 +15,20 @@ _LOCK = Lock()
 _SERVED: set[str] = set()
 
 
-@dataclass
 class Courier:
     """A thread that serves a webhook.
 
     Attributes:
-        webhook_id: whose.
-        only_first: whether it sends only what was never tried.
         tally: what became of it so far.
         error: why it could not go on.
     """
 
-    webhook_id: str
-    only_first: bool
-    tally: Tally = field(default_factory=Tally)
-    error: Exception | None = None
-
-    def __post_init__(self) -> None:
-        self._thread = Thread(target=self._serve, name=f"webhook {self.webhook_id}", daemon=True)
+    def __init__(self, webhook_id: str, *, only_first: bool) -> None:
+        self.tally = Tally()
+        self.error: Exception | None = None
+        self._webhook_id = webhook_id
+        self._only_first = only_first
+        self._thread = Thread(target=self._serve, name=f"webhook {webhook_id}", daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -46,12 +41,12 @@ class Courier:
 
     def _serve(self) -> None:
         try:
-            deliver_due(self.webhook_id, self.tally, only_first=self.only_first)
+            deliver_due(self._webhook_id, self.tally, only_first=self._only_first)
         except Exception as error:
             self.error = error
         finally:
             with _LOCK:
-                _SERVED.discard(self.webhook_id)
+                _SERVED.discard(self._webhook_id)
 
 
 def serve(webhook_ids: Sequence[str], *, only_first: bool, patience: float) -> tuple[Tally, int]:
@@ -69,7 +64,7 @@ def serve(webhook_ids: Sequence[str], *, only_first: bool, patience: float) -> t
             is wrong.
     """
     end = time.monotonic() + patience
-    couriers = [Courier(each, only_first) for each in _taken(webhook_ids)]
+    couriers = [Courier(each, only_first=only_first) for each in _taken(webhook_ids)]
     for courier in couriers:
         courier.start()
     ended = [courier for courier in couriers if courier.has_ended(end - time.monotonic())]

@@ -20,7 +20,7 @@ from export_pipelines.registry.secrets import decrypt
 from export_pipelines.runs.links import with_links
 from export_pipelines.runs.views import ExportJob
 from export_pipelines.webhooks import outcomes
-from export_pipelines.webhooks.events import test_event
+from export_pipelines.webhooks.events import trial_event
 from export_pipelines.webhooks.sending import Answer, post
 from export_pipelines.webhooks.signatures import headers
 
@@ -120,7 +120,7 @@ def send_test(webhook: WebhookRow) -> Answer:
     Raises:
         KeyUnavailable: its secret cannot be read.
     """
-    event = test_event(webhook)
+    event = trial_event(webhook)
     return _post(webhook, event.id, event.payload)
 
 

@@ -76,7 +76,7 @@ def stale_event(row: ScheduleRow, sentence: str, due: float) -> Event:
     return Event(event_id, STALE, row.organization, late, data)
 
 
-def test_event(webhook: WebhookRow) -> Event:
+def trial_event(webhook: WebhookRow) -> Event:
     """Return an event that tells nothing but that a webhook works."""
     data = {"webhook": webhook.name, "organization": webhook.organization}
     return Event(f"{uuid4()}:test", TEST, webhook.organization, now(), data)

@@ -57,7 +57,7 @@ class Answer:
 
 
 def post(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-    """Send a body to a URL, and return what came back within 10 seconds; redirects are not followed.
+    """Send a body to a URL, and return what came back within 10 seconds; follow no redirects.
 
     Args:
         url: the webhook's.

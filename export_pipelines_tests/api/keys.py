@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import pytest
+
+from export_pipelines import settings
 from export_pipelines.registration import api_keys
 from export_pipelines.registration.api_keys import ApiKey
 from export_pipelines.registry import rows
@@ -27,3 +30,9 @@ def change_key(name: str, organization: str = "default", **fields: object) -> Ap
 def revoke_key(name: str, organization: str = "default") -> None:
     """Revoke a key."""
     change_key(name, organization, is_active=False)
+
+
+def lose_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the registry where there can be none."""
+    place = settings.home_folder() / "registry.db" / "registry.db"
+    monkeypatch.setenv("EXPORT_PIPELINES_REGISTRY_URL", f"sqlite:///{place}")

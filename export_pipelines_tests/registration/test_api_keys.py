@@ -2,7 +2,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from export_pipelines.clock import seconds_of, written
+from export_pipelines.clock import written
 from export_pipelines.errors import NameTaken, RequestError
 from export_pipelines.registration import api_keys
 from export_pipelines.registration.api_keys import ApiKey, in_days
@@ -57,7 +57,10 @@ def test_days_are_counted_from_now() -> None:
     [
         (ApiKey("", ["admin"]), "'' cannot be a key's name: use 1 to 100 characters"),
         (ApiKey("shop", []), "A key needs a scope: choose from exports:read, exports:write, "),
-        (ApiKey("shop", ["export:read"]), "There is no scope 'export:read'. Did you mean exports:r"),
+        (
+            ApiKey("shop", ["export:read"]),
+            "There is no scope 'export:read'. Did you mean exports:r",
+        ),
         (ApiKey("shop", ["admin", ""]), "There is no scope ''. Choose from exports:read, "),
         (
             ApiKey("shop", ["admin"], datetime(2020, 1, 1, tzinfo=timezone.utc)),

@@ -94,7 +94,10 @@ def test_keys_of_all_organizations_are_read(url: str) -> None:
     assert all_keys() == []
     put("a", "one")
     put("b", "two", is_active=False)
-    assert sorted((row.organization, row.name) for row in all_keys()) == [("one", "a"), ("two", "b")]
+    assert sorted((row.organization, row.name) for row in all_keys()) == [
+        ("one", "a"),
+        ("two", "b"),
+    ]
 
 
 def test_a_key_is_good_until_it_is_revoked_or_expires() -> None:

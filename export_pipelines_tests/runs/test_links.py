@@ -94,6 +94,7 @@ def test_the_job_in_a_link_is_quoted() -> None:
     assert f"/exports/files/{quote('a/b?c')}?" in str(made.file_url)
 
 
+ARABIC = {ord("0") + digit: chr(0x660 + digit) for digit in range(10)}
 TRIES: dict[str, Callable[[Link], Link]] = {
     "another job": lambda good: ("run-2", *good[1:]),
     "another part": lambda good: (good[0], NAMES[1], *good[2:]),
@@ -116,7 +117,6 @@ TRIES: dict[str, Callable[[Link], Link]] = {
     "a signature beyond ASCII": lambda good: (*good[:3], "ä" * 64),
     "fields that run together": lambda good: (f"{good[0]}\n{good[1]}", "", *good[2:]),
 }
-ARABIC = {ord("0") + digit: chr(0x660 + digit) for digit in range(10)}
 
 
 @pytest.mark.parametrize("name", TRIES)

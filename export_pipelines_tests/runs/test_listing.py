@@ -54,14 +54,15 @@ def record(instance: dg.DagsterInstance, what: str) -> str:
     if what == "no job":
         return record_run(instance, "prune").run_id
     names = {"of north": "north", "of default": "default", "of nobody": ""}
-    tags = {"organization": names[what]} if what in names else {}
-    return record_run(instance, **tags).run_id
+    if what in names:
+        return record_run(instance, organization=names[what]).run_id
+    return record_run(instance).run_id
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
-    runs=st.lists(st.sampled_from(KINDS), max_size=25),
-    limit=st.integers(1, 6),
+    runs=st.lists(st.sampled_from(KINDS), max_size=15),
+    limit=st.integers(1, 5),
     organization=st.sampled_from(["default", "north", "south", None]),
     kind=st.sampled_from(["export", "import"]),
 )
@@ -88,7 +89,7 @@ def test_pages_join_to_the_whole_list(
 
 def test_a_page_goes_on_behind_many_runs_of_others(instance: dg.DagsterInstance) -> None:
     first = record_run(instance).run_id
-    for _ in range(40):
+    for _ in range(20):
         record_run(instance, organization="north")
         record_import(instance)
     last = record_run(instance).run_id
@@ -112,7 +113,7 @@ def test_a_cursor_of_nobody_or_somebody_else_is_refused(instance: dg.DagsterInst
     imported = record_import(instance)
 
     for cursor in ("none", "", "\x00", foreign, imported):
-        with pytest.raises(RequestError, match="cursor .* is not that of a page of exports"):
+        with pytest.raises(RequestError, match=r"cursor .* is not that of a page of exports"):
             page(instance, Wanted("default", "export", {}), 5, cursor)
 
 
