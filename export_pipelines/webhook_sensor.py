@@ -22,8 +22,7 @@ from export_pipelines.webhooks.patience import KEPT
 from export_pipelines.webhooks.topics import STALE
 
 SECONDS = 1
-
-_PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 2.0
 """How long a tick waits for receivers; those that take longer are served beside later ticks."""
 
 _FIRST_LOOK_SECONDS = 60.0
@@ -136,7 +135,7 @@ def _record(events: Sequence[Event], moment: float) -> int:
 def _deliver(recorded: int, *, only_first: bool) -> dg.SkipReason:
     with reading() as session:
         due = deliveries.due(session, _utc(time.time()), only_first=only_first)
-    tally, going_on = couriers.serve(due, only_first=only_first, patience=_PATIENCE_SECONDS)
+    tally, going_on = couriers.serve(due, only_first=only_first, patience=PATIENCE_SECONDS)
     return dg.SkipReason(_sentence(recorded, tally, going_on))
 
 

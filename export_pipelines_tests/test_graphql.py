@@ -11,10 +11,12 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
+from click.testing import CliRunner
 from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
 from dagster_graphql.schema import create_schema
 from graphql import GraphQLSchema, parse, validate
 
+from export_pipelines.cli.jobs import jobs
 from export_pipelines_tests.webserver import (
     DOCUMENTS,
     ENDED,
@@ -294,6 +296,27 @@ def test_dagsters_own_client_launches_and_polls(
     assert len(rows) == int(suppliers["tags"]["export/records_count"])
     with pytest.raises(DagsterGraphQLClientError, match="RunConfigValidationInvalid"):
         client.submit_job_execution("export_csv", run_config={"compression": "rar"})
+
+
+def test_the_command_line_asks_the_servers_too(
+    ask: Ask, home: Path, suppliers: Any, tmp_path: Path
+) -> None:
+    [address] = re.findall(r"Ready: (http://127\.0\.0\.1:\d+)", (home / "log").read_text())
+
+    def run(*arguments: str, code: int = 0) -> str:
+        result = CliRunner().invoke(jobs, [*arguments, "--server", address])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    listed = run("list", "--json", "--format", "csv", "--status", "completed")
+    found = [json.loads(line)["id"] for line in listed.splitlines()]
+    assert suppliers["runId"] not in found, "it is another organization's"
+    assert f"Export {found[0]} is completed" in run("watch", found[0])
+    run("download", found[0], "-o", f"{tmp_path}/")
+    [path] = tmp_path.iterdir()
+    assert path.read_bytes() == (home / "exports" / found[0] / path.name).read_bytes()
+    assert "has ended already" in run("cancel", found[0], code=1)
+    assert "there is nothing to resume" in run("resume", found[0], code=1)
 
 
 def test_every_document_was_run() -> None:

@@ -11,7 +11,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from export_pipelines.api import (
+from export_pipelines.api.dependencies import bearer
+from export_pipelines.api.launching import Launcher
+from export_pipelines.api.problems import RESPONSES, explain_all
+from export_pipelines.api.routes import (
     exports,
     imports,
     keys,
@@ -20,9 +23,6 @@ from export_pipelines.api import (
     schedules,
     webhooks,
 )
-from export_pipelines.api.dependencies import bearer
-from export_pipelines.api.launching import Launcher
-from export_pipelines.api.problems import RESPONSES, explain_all
 
 _DESCRIPTION = """
 Exports a shop's catalogue and orders to files, delivers them, and imports files into it.

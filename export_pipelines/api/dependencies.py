@@ -36,7 +36,7 @@ def _with(scope: str) -> Callable[[Request], Caller]:
 
 def address(request: Request) -> str:
     """Return where the API is, as its caller reaches it."""
-    return str(request.base_url).rstrip("/")
+    return f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}"
 
 
 Records: TypeAlias = Annotated[dg.DagsterInstance, Depends(_records)]

@@ -70,6 +70,7 @@ _BY_STATUS = {
     405: "METHOD_NOT_ALLOWED",
     413: "TOO_LARGE",
     415: "VALIDATION_ERROR",
+    422: "VALIDATION_ERROR",
 }
 _DESCRIPTIONS = {
     400: "The body cannot be read.",

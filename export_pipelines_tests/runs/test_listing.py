@@ -8,15 +8,22 @@ from hypothesis import strategies as st
 
 from export_pipelines.errors import NotRegistered, RequestError
 from export_pipelines.runs.listing import Wanted, find, page
-from export_pipelines_tests.runs import record_run
+from export_pipelines_tests.recorded_runs import record_run
 
 EPOCH = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 
 
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[dg.DagsterInstance]:
+    """Open one instance for all tests: to open one for each would take most of their time."""
     with dg.DagsterInstance.ephemeral() as opened:
         yield opened
+
+
+@pytest.fixture
+def instance(shared: dg.DagsterInstance) -> dg.DagsterInstance:
+    shared.run_storage.wipe()
+    return shared
 
 
 def record_import(instance: dg.DagsterInstance, organization: str = "") -> str:
@@ -67,20 +74,20 @@ def record(instance: dg.DagsterInstance, what: str) -> str:
     kind=st.sampled_from(["export", "import"]),
 )
 def test_pages_join_to_the_whole_list(
-    runs: Sequence[str], limit: int, organization: str | None, kind: str
+    shared: dg.DagsterInstance, runs: Sequence[str], limit: int, organization: str | None, kind: str
 ) -> None:
     owners = {"import of north": "north", "of north": "north"}
-    with dg.DagsterInstance.ephemeral() as instance:
-        recorded = [(record(instance, what), what) for what in runs]
-        wanted = [
-            run_id
-            for run_id, what in reversed(recorded)
-            if what != "no job"
-            and what.startswith("import") is (kind == "import")
-            and organization in (None, owners.get(what, "default"))
-        ]
+    shared.run_storage.wipe()
+    recorded = [(record(shared, what), what) for what in runs]
+    wanted = [
+        run_id
+        for run_id, what in reversed(recorded)
+        if what != "no job"
+        and what.startswith("import") is (kind == "import")
+        and organization in (None, owners.get(what, "default"))
+    ]
 
-        pages = all_pages(instance, Wanted(organization, kind, {}), limit)
+    pages = all_pages(shared, Wanted(organization, kind, {}), limit)
 
     assert [run_id for each in pages for run_id in each] == wanted
     assert all(len(each) == limit for each in pages[:-1])

@@ -19,7 +19,7 @@ from export_pipelines.runs.views import (
     view,
 )
 from export_pipelines_tests.exports import Exporter
-from export_pipelines_tests.runs import record_run
+from export_pipelines_tests.recorded_runs import record_run
 
 STATES = {
     "NOT_STARTED": ("processing", "pending"),
@@ -35,7 +35,7 @@ STATES = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral() as opened:
         yield opened

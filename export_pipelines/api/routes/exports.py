@@ -24,6 +24,7 @@ from export_pipelines.api.downloads import download
 from export_pipelines.api.idempotency import once
 from export_pipelines.api.launching import Launcher
 from export_pipelines.catalog.entities import ENTITIES
+from export_pipelines.errors import RequestError, unknown
 from export_pipelines.execution import check_export
 from export_pipelines.formats import FORMATS
 from export_pipelines.limits import FORMAT_TAG, ORGANIZATION_TAG
@@ -233,3 +234,9 @@ def _add_format(format_name: str) -> None:
 
 for _name in FORMATS:
     _add_format(_name)
+
+
+@router.post("/exports/{format}/{resource_type}", include_in_schema=False)
+def refuse_unknown_format(format: str, resource_type: str, caller: ExportsWriter) -> None:
+    """Says which formats there are."""
+    raise RequestError(unknown("format", format, list(FORMATS)))
