@@ -154,10 +154,11 @@ def run_import(
     Raises:
         RequestError: there is no such resource type, or files of it cannot be imported.
     """
+    tags = {ORGANIZATION_TAG: settings.organization()}
     names = [job.name.removeprefix("import_") for job in import_jobs]
     if resource_type not in names:
         raise RequestError(unknown("resource type for imports", resource_type, names))
-    run, result = _run(instance, f"import_{resource_type}", config, {}, on_progress)
+    run, result = _run(instance, f"import_{resource_type}", config, tags, on_progress)
     drop_folder.end_work(run.run_id)
     return run, list(filter(None, map(_report_of, result.all_events)))
 

@@ -117,7 +117,7 @@ def _only_one(home: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise RequestError(
-                f"export-pipelines dev is running for {settings.home_folder()} already, as process "
+                f"A server is running for {settings.home_folder()} already, as process "
                 f"{lock.read()}: stop that one, or choose another home folder with "
                 "EXPORT_PIPELINES_HOME."
             ) from None
@@ -168,6 +168,7 @@ def _servers(home: Path, place: Place) -> list[Server]:
         **os.environ,
         "DAGSTER_HOME": str(home),
         "EXPORT_PIPELINES_HOME": str(settings.home_folder()),
+        "EXPORT_PIPELINES_PUBLIC_URL": settings.public_url(place.own_address),
     }
     loading = ["-m", _MODULE, "--socket", str(code), "--location-name", LOCATION]
     where = ["-w", str(workspace)]

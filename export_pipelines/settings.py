@@ -208,13 +208,16 @@ def keep_days(kind: str) -> int | None:
     return _limit(*_KEPT_DAYS[kind])
 
 
-def public_url() -> str:
+def public_url(default: str = "http://127.0.0.1:3000") -> str:
     """Return where others reach the web server, without a slash at its end.
+
+    Args:
+        default: where it is if nobody says.
 
     Raises:
         RequestError: it is no address of a web server.
     """
-    address = os.environ.get("EXPORT_PIPELINES_PUBLIC_URL") or "http://127.0.0.1:3000"
+    address = os.environ.get("EXPORT_PIPELINES_PUBLIC_URL") or default
     if not address.startswith(("http://", "https://")):
         raise RequestError(
             f"EXPORT_PIPELINES_PUBLIC_URL is {shown(address)}: set it to an address such as "

@@ -39,6 +39,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:Using variable_values:Deprecatio
 _ASKED: set[str] = set()
 
 
+class Noting(Ask):
+    """Notes what was asked."""
+
+    def __call__(self, document: str, **variables: Any) -> Any:
+        data = super().__call__(document, **variables)
+        _ASKED.add(document)
+        return data
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Name the home folder of the servers."""
@@ -49,13 +58,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ask(sqlite_shop: str, home: Path) -> Iterator[Ask]:
     """Start the servers, and run a query of the documents by its name."""
     with start_webserver(home, DATABASE_URL=sqlite_shop) as asked:
-
-        def noted(name: str, **variables: Any) -> Any:
-            data = asked(name, **variables)
-            _ASKED.add(name)
-            return data
-
-        yield noted
+        yield Noting(asked.address)
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ LAYERS = [
     {"naming"},
     {"schedule_states"},
     {"code_location"},
+    {"launcher"},
     {
         "progress",
         "settings",
@@ -54,7 +55,6 @@ BESIDE = {
     "coordinator",
     "execution",
     "instance",
-    "launcher",
     "listening",
     "server_environment",
     "serving",

@@ -131,17 +131,6 @@ def require_going_on(record: RunRecord) -> None:
         raise Conflict(f"The job has ended already, and its run is {status}.")
 
 
-def require_failed(record: RunRecord) -> None:
-    """Refuse to resume what has not failed.
-
-    Raises:
-        Conflict: it has not.
-    """
-    require_ended(record)
-    if record.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
-        raise Conflict("The job is completed: there is nothing to resume.")
-
-
 def statuses(asked: str | None) -> list[dg.DagsterRunStatus]:
     """Return the statuses of runs that a filter stands for; none for all."""
     return run_statuses(asked) if asked else []

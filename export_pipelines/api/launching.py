@@ -1,4 +1,4 @@
-"""Starting, cancelling and resuming runs by way of Dagster's own GraphQL, within its process.
+"""Starting and resuming runs by way of Dagster's own GraphQL, within its process; cancelling them.
 
 So what the API starts is what the UI starts: validated, tagged, queued and limited the same.
 """
@@ -18,6 +18,7 @@ from export_pipelines.errors import (
     StorageUnavailable,
     TooManyExports,
 )
+from export_pipelines.runs import control
 
 _RUN = "... on LaunchRunSuccess { run { runId } }"
 _FAILED = """
@@ -43,15 +44,6 @@ mutation ($run: String!) {{
     __typename {_RUN} {_FAILED}
   }}
 }}
-"""
-_CANCEL = """
-mutation ($run: String!) {
-  terminateRun(runId: $run) {
-    __typename
-    ... on TerminateRunFailure { message }
-    ... on PythonError { message }
-  }
-}
 """
 
 
@@ -93,6 +85,12 @@ class Launcher:
             Conflict: it cannot be gone on with.
             TooManyExports: its organization has no room.
         """
+        run = self.instance.get_run_by_id(run_id)
+        try:
+            if run:
+                control.require_resumable(self.instance, run)
+        except RequestError as error:
+            raise Conflict(str(error)) from None
         answer = self.server.execute(_RESUME, {"run": run_id})
         return self._started(answer["launchRunReexecution"])
 
@@ -100,11 +98,13 @@ class Launcher:
         """Ask a run to end.
 
         Raises:
-            Conflict: it has ended.
+            Conflict: it has ended, or nobody here can tell which process it is.
+            ExportPipelinesError: its code server does not answer.
         """
-        answer = self.server.execute(_CANCEL, {"run": run_id})["terminateRun"]
-        if answer["__typename"] != "TerminateRunSuccess":
-            raise Conflict(f"It cannot be cancelled: {answer.get('message', 'it has ended')}")
+        try:
+            control.cancel(self.instance, run_id)
+        except RequestError as error:
+            raise Conflict(str(error)) from None
 
     def _started(self, answer: Mapping[str, Any]) -> str:
         if answer["__typename"] != "LaunchRunSuccess":

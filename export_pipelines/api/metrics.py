@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from export_pipelines.formats import FORMATS
-from export_pipelines.limits import ACTIVE, FORMAT_TAG
-from export_pipelines.runs.views import IMPORT_TAG, made, state_of
+from export_pipelines.limits import ACTIVE, FORMAT_TAG, IMPORT_TAG
+from export_pipelines.runs.views import made, state_of
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BATCH = 100

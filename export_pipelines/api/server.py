@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from export_pipelines.api.application import build_api
-from export_pipelines.api.gate import Gate
+from export_pipelines.api.gate import API, Gate
 from export_pipelines.api.launching import Launcher
 from export_pipelines.api.metrics import Timed, metrics_registry
 from export_pipelines.catalog.database import engine
@@ -32,7 +32,6 @@ from export_pipelines.server_environment import NO_AUTH, SERVER_TOKEN
 from export_pipelines.settings import database_url
 
 Context: TypeAlias = IWorkspaceProcessContext[WorkspaceRequestContext]
-API_PATH = "/api/v1"
 _log = logging.getLogger("dagster-webserver")
 
 
@@ -65,7 +64,7 @@ class Webserver(DagsterWebserver[Context, WorkspaceRequestContext]):
             Route("/healthz", self._healthz),
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics_page),
-            Mount(API_PATH, Timed(api, self._latency)),
+            Mount(API, Timed(api, self._latency)),
             *super().build_routes(),  # type: ignore[no-untyped-call]
         ]
 

@@ -9,6 +9,7 @@ from export_pipelines.catalog.entities import ENTITIES, entity
 from export_pipelines.cli.description import describe
 from export_pipelines.cli.export import export, export_and_report
 from export_pipelines.cli.imports import import_
+from export_pipelines.cli.jobs import jobs
 from export_pipelines.cli.keys import keys
 from export_pipelines.cli.platforms import platforms
 from export_pipelines.cli.profiles import profiles
@@ -16,6 +17,7 @@ from export_pipelines.cli.prune import prune
 from export_pipelines.cli.registry import registry
 from export_pipelines.cli.schedules import schedules
 from export_pipelines.cli.terminal import exit_codes, make_sample
+from export_pipelines.cli.webhooks import webhooks
 
 _HELP = """
 Exports a shop's catalogue and orders to files, and imports files into it.
@@ -31,6 +33,7 @@ export-pipelines export csv products --platform partner    and deliver it
 export-pipelines platforms check partner    does that platform work?
 export-pipelines import products.csv --entity products     create and update products
 export-pipelines import stock.xlsx --entity stock_items --dry-run
+export-pipelines jobs list                  what runs, and what became of it
 export-pipelines prune --dry-run            what is old, and would be removed
 export-pipelines dev                        web UI, schedules, API and GraphQL
 export-pipelines keys add shop --scope exports:write       a key of the API
@@ -66,7 +69,9 @@ main.add_command(platforms)
 main.add_command(profiles)
 main.add_command(schedules)
 main.add_command(registry)
+main.add_command(jobs)
 main.add_command(keys)
+main.add_command(webhooks)
 main.add_command(prune)
 
 

@@ -78,10 +78,14 @@ def require_free(session: Session, kind: type[Row], organization: str, name: str
         NameTaken: the organization has something of that kind and name.
     """
     if find(session, kind, organization, name):
+        noun = f"{_article(KINDS[kind])} {KINDS[kind]}"
         raise NameTaken(
-            f"There is already a {KINDS[kind]} {shown(name)}: choose another name, or change that "
-            "one."
+            f"There is already {noun} {shown(name)}: choose another name, or change that one."
         )
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "AEIOU" else "a"
 
 
 def add(session: Session, row: Row) -> None:

@@ -43,13 +43,14 @@ def encrypt(session: Session, secrets: Mapping[str, str]) -> str:
     if not secrets:
         return ""
     known = state(session)
-    if known.key_check and _with_secrets(session):
+    if known.key_check and _given(session):
         keys = _fernets(known.key_check, _texts())
     else:
         if is_dry_run(session) and not _has_key():
             return ""
         keys = _first_keys()
         known.key_check = keys.encrypt(_CHECK).decode()
+        _forget_unreadable(session, keys)
     return keys.encrypt(json.dumps(dict(secrets)).encode()).decode()
 
 
@@ -96,13 +97,14 @@ def rotate() -> int:
             # Until all is encrypted anew, and whenever this is interrupted, both are needed.
             _replace(path, texts)
         keys = _multiple(texts)
-        rows = _with_secrets(session)
+        given = _given(session)
+        rows: list[Row] = [*given, *session.scalars(select(SigningKeyRow))]
         for row in rows:
             row.secrets = keys.encrypt(_read(keys, row.secrets)).decode()
         known.key_check = keys.encrypt(_CHECK).decode()
     if not settings.secret_key():
         _drop_old_keys()
-    return sum(not isinstance(row, SigningKeyRow) for row in rows)
+    return len(given)
 
 
 def _drop_old_keys() -> None:
@@ -114,12 +116,21 @@ def _drop_old_keys() -> None:
             _replace(settings.secret_key_file(), newest)
 
 
-def _with_secrets(session: Session) -> list[Row]:
+def _given(session: Session) -> list[PlatformRow | WebhookRow]:
+    """Return what has secrets that nobody can make anew."""
     return [
         *session.scalars(select(PlatformRow).where(PlatformRow.secrets != "")),
         *session.scalars(select(WebhookRow).where(WebhookRow.secrets != "")),
-        *session.scalars(select(SigningKeyRow)),
     ]
+
+
+def _forget_unreadable(session: Session, keys: MultiFernet) -> None:
+    """Remove keys for signing that were encrypted with a key which is gone."""
+    for row in session.scalars(select(SigningKeyRow)):
+        try:
+            keys.decrypt(row.secrets.encode())
+        except InvalidToken:
+            session.delete(row)
 
 
 def _decrypted(token: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from export_pipelines import settings
 from export_pipelines.clock import now, written
+from export_pipelines.errors import KeyUnavailable
 from export_pipelines.registry.database import reading, writing
 from export_pipelines.registry.models import SigningKeyRow
 from export_pipelines.registry.secrets import decrypt, encrypt
@@ -34,7 +35,12 @@ def signing_keys() -> list[bytes]:
         RegistryUnavailable: the registry does not answer.
         KeyUnavailable: they cannot be read, or the first one not be stored.
     """
-    found = _good_keys()
+    try:
+        found = _good_keys()
+    except KeyUnavailable:
+        # Where nothing else is encrypted, a lost key costs no more than the links of five minutes.
+        rotate_signing_key()
+        found = _good_keys()
     if not found:
         rotate_signing_key(only_first=True)
         found = _good_keys()

@@ -81,7 +81,7 @@ def _interrupt(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     )
     worker = worker_of(instance, run.run_id)
     machine = Machine.from_text(run.tags[MACHINE_TAG])
-    if worker is None:
+    if worker is None or not _is_here(machine):
         raise unknown
     try:
         process = os.pidfd_open(worker[0])
@@ -209,7 +209,7 @@ def _is_kept(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     if not planned or current is None:
         return True
     outputs = Path(instance.storage_directory()) / current.run_id / first
-    return True or (
+    return outputs.is_dir() and (
         not staged or (settings.staging_folder() / current.run_id).is_dir()
     )
 

@@ -11,10 +11,7 @@ from dagster._core.storage.dagster_run import RunRecord
 from pydantic import BaseModel, Field, PrivateAttr
 
 from export_pipelines.clock import written
-from export_pipelines.limits import FORMAT_TAG, organization_of
-
-IMPORT_TAG = "import/resource_type"
-"""The tag of imports: what they import."""
+from export_pipelines.limits import FORMAT_TAG, IMPORT_TAG, organization_of
 
 _STATES = {
     dg.DagsterRunStatus.NOT_STARTED: "pending",

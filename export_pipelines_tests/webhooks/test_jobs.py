@@ -4,8 +4,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from export_pipelines.limits import FORMAT_TAG, ORGANIZATION_TAG
-from export_pipelines.runs.views import IMPORT_TAG
+from export_pipelines.limits import FORMAT_TAG, IMPORT_TAG, ORGANIZATION_TAG
 from export_pipelines.webhooks.changes import Change
 from export_pipelines.webhooks.events import Event
 from export_pipelines.webhooks.jobs import event_ids, job_events

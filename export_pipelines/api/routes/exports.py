@@ -121,9 +121,10 @@ def delete_export_job(id: JobId, caller: ExportsWriter, records: Records) -> Non
     record = find(records, id, caller.organization, "export")
     jobs.require_ended(record)
     run_id = record.dagster_run.run_id
-    folder = None if settings.store_platform() else settings.exports_folder() / run_id
+    name = _export(view(records, record)).folder
+    folder = None if settings.store_platform() else settings.exports_folder() / name
     with ExportStore().connect() as connection:
-        remove_export(connection, run_id, folder, dry_run=False)
+        remove_export(connection, name, folder, dry_run=False)
     shutil.rmtree(settings.staging_folder() / run_id, ignore_errors=True)
     records.delete_run(run_id)
 
@@ -143,20 +144,21 @@ def resume_export_job(
     id: JobId, caller: ExportsWriter, starts: Starts, address: Address, response: Response
 ) -> ExportJob:
     """Goes on with an export that failed, from the step that failed, as a new job."""
-    record = find(starts.instance, id, caller.organization, "export")
-    jobs.require_failed(record)
+    find(starts.instance, id, caller.organization, "export")
     return _answer(starts, starts.resume(id), caller.organization, address, response)
 
 
-@router.api_route("/exports/jobs/{id}/download", methods=["GET"], response_class=Response)
+@router.head("/exports/jobs/{id}/download", include_in_schema=False)
+@router.get("/exports/jobs/{id}/download", response_class=Response)
 def download_export(
     id: JobId, request: Request, caller: ExportsReader, records: Records, part: Part = ""
 ) -> Response:
     """Downloads the file of a completed export, or several as a ZIP (P23)."""
     job = _export(view(records, find(records, id, caller.organization, "export")))
-    return download(job, part, request.headers)
+    return download(job, part, request.headers, head=request.method == "HEAD")
 
 
+@router.head("/exports/files/{id}", include_in_schema=False)
 @router.get("/exports/files/{id}", response_class=Response)
 def follow_link(
     id: JobId,
@@ -169,7 +171,7 @@ def follow_link(
     """Downloads what a link to a file is good for, without a key (C11, N27)."""
     check_link(id, part, expires, signature)
     job = _export(view(records, find(records, id, None, "export")))
-    return download(job, part, request.headers, signed=True)
+    return download(job, part, request.headers, head=request.method == "HEAD", signed=True)
 
 
 def _export(job: Any) -> ExportJob:
