@@ -44,10 +44,12 @@ def jobs() -> None:
 @click.option("--kind", type=click.Choice(_KINDS), help="Default: both.")
 @click.option("--format", "format", metavar="NAME", help="Exports in that format.")
 @click.option("--resource-type", metavar="NAME", help="What they export or import.")
-@click.option("--status", type=click.Choice(STATUSES))
+@click.option("--status", type=click.Choice(STATUSES), help="Only those that are so.")
 @click.option("--created-from", metavar="TIME", help="2026-01-31, or 2026-01-31T09:00Z; UTC.")
 @click.option("--created-to", metavar="TIME", help="The same; of a date the whole day.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most."
+)
 @click.option("--all", "is_all", is_flag=True, help="All of them, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="Print each as a line of JSON.")
 @with_place

@@ -22,6 +22,7 @@ from export_pipelines.registry.api_keys import new_key
 from export_pipelines.registry.signing import rotate_signing_key, signing_keys
 from export_pipelines_tests.api.clients import TestClient
 from export_pipelines_tests.api.keys import change_key, lose_registry, make_key, revoke_key
+from export_pipelines_tests.registry.processes import register_platform
 
 TOKEN = "token of the server's own process"
 PAGE = {"Accept": "text/html,application/xhtml+xml"}
@@ -225,6 +226,7 @@ def test_a_registry_that_does_not_answer_is_said(
 def test_a_key_of_secrets_that_is_gone_is_said(browser: TestClient) -> None:
     key = make_key("shop")
     log_in(browser, key)
+    register_platform("partner", "a password")
     rotate_signing_key()
     settings.secret_key_file().unlink()
     time.sleep(0.1)

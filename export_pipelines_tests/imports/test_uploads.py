@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_of_what_is_too_long_or_empty_nothing_is_left(monkeypatch: pytest.Monkey
 
 
 def test_a_broken_connection_leaves_nothing() -> None:
-    def chunks():  # type: ignore[no-untyped-def]
+    def chunks() -> Iterator[bytes]:
         yield b"sku\n"
         raise ConnectionResetError
 

@@ -18,6 +18,7 @@ from export_pipelines.registry.signing import (
     rotate_signing_key,
     signing_keys,
 )
+from export_pipelines_tests.registry.processes import register_platform
 
 
 def stored() -> list[SigningKeyRow]:
@@ -101,8 +102,19 @@ def test_the_key_of_secrets_may_be_another_one_later() -> None:
     assert signing_keys() == keys
 
 
-def test_keys_that_cannot_be_read_are_an_error_not_new_ones() -> None:
+def test_where_nothing_else_is_encrypted_a_lost_key_is_made_anew() -> None:
+    first = signing_keys()
+    settings.secret_key_file().unlink()
+
+    again = signing_keys()
+    assert len(again) == 1
+    assert again != first
+    assert signing_keys() == again
+
+
+def test_keys_that_cannot_be_read_are_an_error_where_others_are_encrypted_too() -> None:
     signing_keys()
+    register_platform("partner", "a password")
     settings.secret_key_file().unlink()
 
     with pytest.raises(KeyUnavailable, match="The key of the registry's secrets is gone"):

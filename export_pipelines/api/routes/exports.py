@@ -76,8 +76,12 @@ def list_export_jobs(
     caller: ExportsReader,
     records: Records,
     address: Address,
-    format: Annotated[str | None, Query(json_schema_extra={"enum": list(FORMATS)})] = None,
-    resource_type: Annotated[str | None, Query(max_length=100)] = None,
+    format: Annotated[
+        str | None, Query(description="A format.", json_schema_extra={"enum": list(FORMATS)})
+    ] = None,
+    resource_type: Annotated[
+        str | None, Query(description="What is exported.", max_length=100)
+    ] = None,
     status: jobs.StatusFilter = None,
     schedule: Annotated[
         str | None, Query(description="The name of the schedule that started it.")
@@ -165,8 +169,8 @@ def follow_link(
     request: Request,
     records: Records,
     part: Part = "",
-    expires: Annotated[str, Query(max_length=40)] = "",
-    signature: Annotated[str, Query(max_length=200)] = "",
+    expires: Annotated[str, Query(description="The link's end.", max_length=40)] = "",
+    signature: Annotated[str, Query(description="The link's signature.", max_length=200)] = "",
 ) -> Response:
     """Downloads what a link to a file is good for, without a key (C11, N27)."""
     check_link(id, part, expires, signature)

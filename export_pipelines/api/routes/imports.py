@@ -87,7 +87,9 @@ def list_import_jobs(
     caller: ImportsWriter,
     records: Records,
     address: Address,
-    resource_type: Annotated[str | None, Query(max_length=100)] = None,
+    resource_type: Annotated[
+        str | None, Query(description="What is imported.", max_length=100)
+    ] = None,
     status: jobs.StatusFilter = None,
     created_from: jobs.Moment = None,
     created_to: jobs.Moment = None,

@@ -200,7 +200,10 @@ def test_webhook(id: Id, caller: ExportsWriter) -> TestAnswer:
 def list_webhook_deliveries(
     id: Id,
     caller: ExportsReader,
-    status: Annotated[Literal["pending", "delivered", "failed"] | None, Query()] = None,
+    status: Annotated[
+        Literal["pending", "delivered", "failed"] | None,
+        Query(description="Only those that are so."),
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Deliveries:

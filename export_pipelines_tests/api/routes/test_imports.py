@@ -21,7 +21,8 @@ def waiting(server: Server, run_id: str) -> Path:
     """Return the file of an import that is queued."""
     run = server.instance.get_run_by_id(run_id)
     assert run
-    return Path(run.run_config["files"][0])
+    files: Any = run.run_config["files"]
+    return Path(files[0])
 
 
 def test_a_file_is_kept_whole_and_queued(server: Server) -> None:
