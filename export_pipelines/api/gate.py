@@ -26,9 +26,9 @@ from export_pipelines.api.callers import (
     note,
     require,
 )
-from export_pipelines.api.problems import RETRY_SECONDS, problem
+from export_pipelines.api.problems import RETRY_SECONDS, explained, problem
 from export_pipelines.api.rate_limits import Allowance, RateLimits, TooManyRequests
-from export_pipelines.errors import ExportPipelinesError
+from export_pipelines.errors import ExportPipelinesError, NotRegistered
 
 API = "/api/v1"
 _OPEN = re.compile(
@@ -98,6 +98,9 @@ class Gate:
 
     async def _answer(self, connection: HTTPConnection, receive: Receive) -> ASGIApp:
         """Return what answers a request: a page of the gate itself, or what is behind it."""
+        # Routes match no line break, and would leave it to a plain text to say so.
+        if "\n" in connection.scope["path"]:
+            raise NotRegistered("There is nothing at this path.")
         if not self._authenticates:
             _require_local(connection)
             return _LetIn(self._app, anybody(), None)
@@ -247,6 +250,8 @@ def _rate_headers(allowance: Allowance) -> dict[str, str]:
 def _refusal(connection: HTTPConnection, error: ExportPipelinesError) -> ASGIApp:
     """Return the answer to a request that does not come in: to a person's browser a page."""
     status = _STATUSES.get(type(error), _UNAVAILABLE)
+    if isinstance(error, NotRegistered) and connection.scope["type"] == "http":
+        return explained(error)
     if connection.scope["type"] == "websocket":
         return WebSocketClose(_PRIVATE_CLOSE_CODES + status, error.code)
     if isinstance(error, AuthenticationRequired) and _is_page(connection):

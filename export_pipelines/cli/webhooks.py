@@ -97,7 +97,13 @@ def show(name: str, *, as_json: bool) -> None:
 @webhooks.command()
 @click.argument("name")
 @click.option("--status", help="Only those that are pending, delivered or failed.")
-@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1_000),
+    default=20,
+    show_default=True,
+    help="How many at most.",
+)
 @click.option("--cursor", help="That of the page before.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON, with all attempts.")
 def deliveries(
