@@ -1,15 +1,12 @@
-"""The API as one application, with its OpenAPI document and a page that shows it."""
+"""The API as one application, with its OpenAPI document and a page that shows it.
+
+All that the page needs comes from this machine.
+"""
 
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
 
-import swagger_ui_bundle
 from fastapi import FastAPI, Security
-from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.requests import Request
-from starlette.responses import HTMLResponse
-from starlette.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
 
 from export_pipelines.api.dependencies import bearer
 from export_pipelines.api.launching import Launcher
@@ -34,7 +31,6 @@ UI, GraphQL and this API show the same.
 Give a key in the header `Authorization: Bearer KEY`; `export-pipelines keys add` makes one. It sees
 what belongs to its organization only.
 """
-_PAGE = "swagger-ui"
 
 
 def build_api(launcher: Launcher) -> FastAPI:
@@ -43,37 +39,19 @@ def build_api(launcher: Launcher) -> FastAPI:
     Args:
         launcher: starts runs.
     """
-    app = FastAPI(
+    app = FastAPIOffline(
+        docs_url="/docs",
+        redoc_url=None,
+        static_url="/docs/static",
         title="export-pipelines",
         version=version("export-pipelines"),
         description=_DESCRIPTION,
-        docs_url=None,
-        redoc_url=None,
         responses=RESPONSES,
         dependencies=[Security(bearer)],
-        root_path_in_servers=True,
     )
     app.state.launcher = launcher
     explain_all(app)
-    _add_page(app)
     # Names of the rest are the first part of what exports begin with.
     for routes in (platforms, profiles, schedules, exports, imports, webhooks, keys):
         app.include_router(routes.router)
     return app
-
-
-def _add_page(app: FastAPI) -> None:
-    """Add a page that shows the document; all that it needs comes from this machine."""
-    folder = Path(swagger_ui_bundle.swagger_ui_path)
-    app.mount(f"/docs/{_PAGE}", StaticFiles(directory=folder), name=_PAGE)
-
-    @app.get("/docs", include_in_schema=False)
-    def page(request: Request) -> HTMLResponse:
-        root: Any = request.scope.get("root_path", "")
-        return get_swagger_ui_html(
-            openapi_url=f"{root}{app.openapi_url}",
-            title=f"{app.title} API",
-            swagger_js_url=f"{root}/docs/{_PAGE}/swagger-ui-bundle.js",
-            swagger_css_url=f"{root}/docs/{_PAGE}/swagger-ui.css",
-            swagger_favicon_url="/favicon.png",
-        )

@@ -193,12 +193,12 @@ def materialization(
         asset_key=export_asset_key(plan.resource_type, plan.format),
         description=f"{plan.records_count:,} {plan.resource_type} as {plan.format}",
         metadata={
+            "download": dg.MetadataValue.url(download),
             "records": plan.records_count,
             "bytes": sum(file["bytes"] for file in manifest["files"]),
             "files": len(manifest["files"]),
             "seconds": duration(manifest["started_at"], now()),
             "folder": dg.MetadataValue.path(stored.location),
-            "download": dg.MetadataValue.url(download),
             "manifest": dg.MetadataValue.json(manifest),
             "deliveries": dg.MetadataValue.json([asdict(delivery) for delivery in deliveries]),
         },

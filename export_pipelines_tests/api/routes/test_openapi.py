@@ -73,8 +73,8 @@ def test_its_page_needs_nothing_of_another_machine(server: Server) -> None:
     assert "http://" not in page.text
     assert "https://" not in page.text
     for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
-        assert f"{API}/docs/swagger-ui/{name}" in page.text
-        assert len(server.client.get(f"{API}/docs/swagger-ui/{name}").content) > 100_000
+        assert f"{API}/docs/static/{name}" in page.text
+        assert len(server.client.get(f"{API}/docs/static/{name}").content) > 100_000
 
 
 def test_each_error_has_the_same_shape(server: Server) -> None:
