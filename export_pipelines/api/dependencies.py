@@ -1,6 +1,6 @@
 """What routes ask for: who calls, with which rights, and where runs are."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeAlias
 
 import dagster as dg
@@ -16,17 +16,20 @@ bearer = HTTPBearer(
 )
 
 
-def _launcher(request: Request) -> Launcher:
+# None of these waits for anything: as coroutines they take no thread each.
+
+
+async def _launcher(request: Request) -> Launcher:
     launcher: Launcher = request.app.state.launcher
     return launcher
 
 
-def _records(request: Request) -> dg.DagsterInstance:
-    return _launcher(request).instance
+async def _records(request: Request) -> dg.DagsterInstance:
+    return (await _launcher(request)).instance
 
 
-def _with(scope: str) -> Callable[[Request], Caller]:
-    def caller(request: Request) -> Caller:
+def _with(scope: str) -> Callable[[Request], Awaitable[Caller]]:
+    async def caller(request: Request) -> Caller:
         found: Caller = request.state.caller
         require(found, scope)
         return found
@@ -34,7 +37,7 @@ def _with(scope: str) -> Callable[[Request], Caller]:
     return caller
 
 
-def address(request: Request) -> str:
+async def address(request: Request) -> str:
     """Return where the API is, as its caller reaches it."""
     return f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}"
 

@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from export_pipelines.api.application import build_api
+from export_pipelines.api.connections import keep_connections
 from export_pipelines.api.gate import API, Gate
 from export_pipelines.api.launching import Launcher
 from export_pipelines.api.metrics import Timed, metrics_registry
@@ -45,7 +46,9 @@ class Webserver(DagsterWebserver[Context, WorkspaceRequestContext]):
             process_context: Dagster's.
             arguments: of Dagster's web server.
         """
-        self._metrics, self._latency = metrics_registry(process_context.instance)
+        instance = process_context.instance
+        keep_connections(instance.run_storage)
+        self._metrics, self._latency = metrics_registry(instance)
         super().__init__(process_context, *arguments)
 
     def build_middleware(self) -> list[Middleware]:
