@@ -6,7 +6,13 @@ import dagster as dg
 from dagster._core.run_coordinator import SubmitRunContext
 
 from export_pipelines.errors import ExportPipelinesError
-from export_pipelines.limits import FORMAT_TAG, ORGANIZATION_TAG, organization_of, require_slot
+from export_pipelines.limits import (
+    FORMAT_TAG,
+    IMPORT_TAG,
+    ORGANIZATION_TAG,
+    organization_of,
+    require_slot,
+)
 
 _RESOURCE_TYPE_TAG = "export/resource_type"
 _DEFAULT_RESOURCE_TYPE = "products"
@@ -27,8 +33,8 @@ _OUTCOMES = (
 class ExportRunCoordinator(dg.QueuedRunCoordinator):
     """Queues runs, and refuses an export for which its organization has no room.
 
-    Exports are tagged with their organization and resource type, by which the queue limits them.
-    Other jobs are queued as they are.
+    Exports are tagged with their organization and resource type, by which the queue limits them,
+    imports with their organization. Other jobs are queued as they are.
     """
 
     def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
@@ -41,7 +47,11 @@ class ExportRunCoordinator(dg.QueuedRunCoordinator):
         stale = {tag: "" for tag in _OUTCOMES if run.tags.get(tag)}
         if stale and run.status is dg.DagsterRunStatus.NOT_STARTED:
             self._instance.add_run_tags(run.run_id, stale)
-        if FORMAT_TAG not in run.tags or run.status is not dg.DagsterRunStatus.NOT_STARTED:
+        if run.status is not dg.DagsterRunStatus.NOT_STARTED:
+            return super().submit_run(context)
+        if IMPORT_TAG in run.tags:
+            self._instance.add_run_tags(run.run_id, {ORGANIZATION_TAG: organization_of(run)})
+        if FORMAT_TAG not in run.tags:
             return super().submit_run(context)
         self._instance.add_run_tags(run.run_id, _tags(run))
         try:

@@ -10,11 +10,18 @@ from export_pipelines.resources import Catalog, ExportStore, Staging
 from export_pipelines.schedule_sensor import stale_schedules
 from export_pipelines.schedules import registered_schedules
 from export_pipelines.sensors import import_drop_folder
+from export_pipelines.webhook_sensor import webhook_retries, webhooks
 
 defs = dg.Definitions(
     assets=export_assets,
     jobs=[*export_jobs, *import_jobs, check_platform, prune],
     schedules=[prune_daily, *registered_schedules()],
-    sensors=[import_drop_folder, import_platforms, stale_schedules],
+    sensors=[
+        import_drop_folder,
+        import_platforms,
+        stale_schedules,
+        webhooks,
+        webhook_retries,
+    ],
     resources={"catalog": Catalog(), "staging": Staging(), "store": ExportStore()},
 )

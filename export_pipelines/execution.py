@@ -17,10 +17,10 @@ from export_pipelines.clock import now
 from export_pipelines.code_location import LOCATION, REPOSITORY
 from export_pipelines.config import export_request
 from export_pipelines.definitions import defs
-from export_pipelines.errors import RequestError, StorageUnavailable, unknown
+from export_pipelines.errors import Interrupted, RequestError, StorageUnavailable, unknown
 from export_pipelines.imports import drop_folder
 from export_pipelines.jobs import import_jobs
-from export_pipelines.launcher import machine_tag
+from export_pipelines.launcher import error_tags, machine_tag
 from export_pipelines.limits import ORGANIZATION_TAG, require_slot
 from export_pipelines.planning import count_records, plan_export
 from export_pipelines.resources import Catalog
@@ -154,10 +154,11 @@ def run_import(
     Raises:
         RequestError: there is no such resource type, or files of it cannot be imported.
     """
+    tags = {ORGANIZATION_TAG: settings.organization()}
     names = [job.name.removeprefix("import_") for job in import_jobs]
     if resource_type not in names:
         raise RequestError(unknown("resource type for imports", resource_type, names))
-    run, result = _run(instance, f"import_{resource_type}", config, {}, on_progress)
+    run, result = _run(instance, f"import_{resource_type}", config, tags, on_progress)
     drop_folder.end_work(run.run_id)
     return run, list(filter(None, map(_report_of, result.all_events)))
 
@@ -210,7 +211,18 @@ def _run(
             tags={**_REPOSITORY_TAG, **machine_tag(), **tags},
             raise_on_error=False,
         )
-    return instance.get_run_by_id(run_id) or result.dagster_run, result
+    return _explained(instance, instance.get_run_by_id(run_id) or result.dagster_run), result
+
+
+def _explained(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun:
+    """Have a run say that it was interrupted, if that was between its steps, which then do not."""
+    if run.status is not dg.DagsterRunStatus.CANCELED:
+        return run
+    tags = error_tags(run, Interrupted("Interrupted: it is not finished."))
+    missing = {name: value for name, value in tags.items() if not run.tags.get(name)}
+    if missing:
+        instance.add_run_tags(run.run_id, missing)
+    return instance.get_run_by_id(run.run_id) or run
 
 
 @contextmanager

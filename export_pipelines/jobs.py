@@ -9,14 +9,12 @@ from export_pipelines.catalog.entities import TABLES
 from export_pipelines.config import config_schema, import_schema
 from export_pipelines.formats import FORMATS
 from export_pipelines.imports.headers import upsert_keys
+from export_pipelines.limits import IMPORT_TAG
 from export_pipelines.ops import ingest, pruning
 from export_pipelines.ops.delivery import check, deliver_files, finish, upload
 from export_pipelines.ops.export import chunk, compress, filter_records, query, serialize
 from export_pipelines.platforms.configuration import platform_config
 from export_pipelines.resources import Catalog, ExportStore, Staging
-
-RESOURCE_TYPE_TAG = "import/resource_type"
-"""The tag of imports by which the queue keeps two from the same table."""
 
 
 @dg.graph
@@ -118,7 +116,7 @@ def build_import_job(resource_type: str) -> dg.JobDefinition:
         f"creates those that are new and updates the others, known by {keys}.",
         config=dg.ConfigMapping(config_fn=forward, config_schema=import_schema()),
         tags={
-            RESOURCE_TYPE_TAG: resource_type,
+            IMPORT_TAG: resource_type,
             # Nobody's export waits behind imports, however many there are.
             "import/queue": "imports",
             "dagster/priority": "-10",

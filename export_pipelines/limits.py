@@ -1,4 +1,4 @@
-"""How many exports an organization may have pending or running at once.
+"""Whose runs are whose, and how many exports an organization may have pending or running at once.
 
 Exports are runs with the tag `export/format`, which their jobs give them. They belong to the
 organization of the tag `export/organization`, or else to that of `EXPORT_PIPELINES_ORGANIZATION`.
@@ -12,6 +12,9 @@ from export_pipelines.errors import TooManyExports, shown
 
 FORMAT_TAG = "export/format"
 ORGANIZATION_TAG = "export/organization"
+
+IMPORT_TAG = "import/resource_type"
+"""The tag of imports, what they import, by which the queue keeps two from the same table."""
 
 SCHEDULE_ID_TAG = "export/schedule_id"
 """The tag of the exports of a registered schedule: its id."""

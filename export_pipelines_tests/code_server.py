@@ -23,7 +23,7 @@ from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_ite
 
 from export_pipelines.launcher import machine_tag, worker_of
 from export_pipelines_tests.killing import kill_all
-from export_pipelines_tests.runs import record_run
+from export_pipelines_tests.recorded_runs import record_run
 from export_pipelines_tests.webserver import ROOT
 
 LOST = (

@@ -129,7 +129,7 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EXPORT_PIPELINES_IMPORTS", str(tmp_path / "imports.yaml"))
     for name in ("DROP_FOLDER", "MAPPINGS", "CURRENCY", "MAX_IMPORT_ROWS", "MAX_IMPORT_BYTES"):
         monkeypatch.delenv(f"EXPORT_PIPELINES_{name}", raising=False)
-    for name in ("REGISTRY_URL", "SECRET_KEY"):
+    for name in ("REGISTRY_URL", "SECRET_KEY", "WEBHOOK_HOSTS", "PUBLIC_URL"):
         monkeypatch.delenv(f"EXPORT_PIPELINES_{name}", raising=False)
     for name in ("EXPORTS", "STAGING", "RUNS", "TICKS", "IMPORTS"):
         monkeypatch.delenv(f"EXPORT_PIPELINES_KEEP_{name}_DAYS", raising=False)

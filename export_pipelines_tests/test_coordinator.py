@@ -17,7 +17,7 @@ from dagster._core.run_coordinator import SubmitRunContext
 
 from export_pipelines.coordinator import ExportRunCoordinator
 from export_pipelines.execution import open_instance
-from export_pipelines_tests.runs import record_run
+from export_pipelines_tests.recorded_runs import record_run
 from export_pipelines_tests.webserver import ROOT, launch, start_webserver, wait
 
 # Six exports start in processes of their own: seconds on an idle machine, minutes on a busy one.

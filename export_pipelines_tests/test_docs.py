@@ -1,11 +1,14 @@
 """The documentation names all that a user can choose or meet."""
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from export_pipelines.api import problems
 from export_pipelines.catalog.models import Base
 from export_pipelines.config import config_schema, import_schema
 from export_pipelines.errors import ExportPipelinesError
@@ -20,10 +23,10 @@ def page(name: str) -> str:
     return (DOCS / f"{name}.md").read_text(encoding="utf-8")
 
 
-def error_codes(kind: type[ExportPipelinesError] = ExportPipelinesError) -> Iterator[str]:
+def errors(kind: type[ExportPipelinesError] = ExportPipelinesError) -> Iterator[Any]:
     for narrower in kind.__subclasses__():
-        yield narrower.code
-        yield from error_codes(narrower)
+        yield narrower
+        yield from errors(narrower)
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
@@ -53,8 +56,21 @@ def test_every_code_of_a_wrong_row() -> None:
 
 
 @pytest.mark.parametrize("name", ["operations", "graphql"])
-def test_every_error_code(name: str) -> None:
-    assert [code for code in error_codes() if f"`{code}`" not in page(name)] == []
+def test_every_error_code_of_a_run(name: str) -> None:
+    codes = [each.code for each in errors() if each.__module__ == ExportPipelinesError.__module__]
+    assert [code for code in codes if f"`{code}`" not in page(name)] == []
+
+
+def test_every_error_code_of_the_api() -> None:
+    codes = {each.code for each in errors() if each.__module__.startswith("export_pipelines.")}
+    assert {"link_refused", "conflict", "permission_denied"} <= codes
+    assert [code for code in sorted(codes) if f"`{code}`" not in page("api")] == []
+
+
+def test_every_kind_of_error_of_the_api() -> None:
+    kinds = re.findall(r'"([A-Z]+_[A-Z_]+|CONFLICT|GONE)"', inspect.getsource(problems))
+    assert len(set(kinds)) > 8
+    assert [kind for kind in kinds if f"`{kind}`" not in page("api")] == []
 
 
 def test_every_variable() -> None:

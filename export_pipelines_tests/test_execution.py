@@ -18,7 +18,7 @@ from export_pipelines.cli import main
 from export_pipelines.errors import ExportPipelinesError, NoRecords, TooManyExports, TooManyRecords
 from export_pipelines.execution import check_export, make_records, open_instance
 from export_pipelines.formats import FORMATS
-from export_pipelines_tests.runs import record_run
+from export_pipelines_tests.recorded_runs import record_run
 
 REQUESTS = 2_000
 INJECTIONS = (

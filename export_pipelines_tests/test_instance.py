@@ -25,7 +25,7 @@ from export_pipelines_tests.code_server import (
     status,
     until,
 )
-from export_pipelines_tests.runs import record_run
+from export_pipelines_tests.recorded_runs import record_run
 
 # Servers start: seconds on an idle machine, minutes on a busy one.
 pytestmark = pytest.mark.timeout(600)

@@ -38,7 +38,7 @@ from export_pipelines_tests.code_server import (
     until,
 )
 from export_pipelines_tests.killing import kill_all
-from export_pipelines_tests.runs import record_run
+from export_pipelines_tests.recorded_runs import record_run
 from export_pipelines_tests.webserver import ROOT, Ask, launch, start_webserver, wait
 
 # Servers start several times: seconds on an idle machine, minutes on a busy one.

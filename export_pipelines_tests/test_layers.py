@@ -12,11 +12,13 @@ LAYERS = [
     {"definitions"},
     {"registration"},
     {"platform_sensor"},
-    {"sensors", "schedules", "schedule_sensor"},
+    {"sensors", "schedules", "schedule_sensor", "webhook_sensor"},
+    {"webhooks"},
     {"maintenance"},
     {"jobs", "assets"},
     {"ops"},
     {"retention"},
+    {"runs"},
     {"resources", "config"},
     {"imports"},
     {"planning"},
@@ -31,6 +33,7 @@ LAYERS = [
     {"naming"},
     {"schedule_states"},
     {"code_location"},
+    {"launcher"},
     {
         "progress",
         "settings",
@@ -47,12 +50,14 @@ LAYERS = [
 """From the top: a module imports from its own layer and from those below."""
 
 BESIDE = {
+    "api",
     "cli",
     "coordinator",
-    "dev",
     "execution",
     "instance",
-    "launcher",
+    "listening",
+    "server_environment",
+    "serving",
     "supervision",
     "__main__",
 }

@@ -5,7 +5,7 @@ import pytest
 
 from export_pipelines.errors import RequestError, TooManyExports
 from export_pipelines.limits import active_exports, organization_of, require_slot
-from export_pipelines_tests.runs import record_run
+from export_pipelines_tests.recorded_runs import record_run
 
 ACTIVE = ["NOT_STARTED", "QUEUED", "STARTING", "STARTED", "CANCELING"]
 ENDED = ["SUCCESS", "FAILURE", "CANCELED"]

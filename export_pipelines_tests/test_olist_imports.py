@@ -17,7 +17,7 @@ from export_pipelines_tests.webserver import ROOT, Ask, start_webserver, wait
 
 PRODUCTS = 32_951
 SELLERS = 3_095
-SECONDS = 30
+SECONDS = 120
 """At most so long after a file is closed its rows are in the database."""
 
 RULES = """

@@ -29,7 +29,7 @@ from export_pipelines_tests.imports.watched import (
     make_shop,
     tags_of,
 )
-from export_pipelines_tests.runs import record_run
+from export_pipelines_tests.recorded_runs import record_run
 from export_pipelines_tests.servers.process import free_port
 from export_pipelines_tests.servers.targets import Target, Targets
 

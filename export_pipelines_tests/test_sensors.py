@@ -16,7 +16,7 @@ from export_pipelines.definitions import defs
 from export_pipelines.imports import drop_folder
 from export_pipelines.sensors import SECONDS, import_drop_folder
 from export_pipelines_tests.imports.drops import CONTENT, ODD_NAMES, drop, names, other, release_all
-from export_pipelines_tests.runs import record_run
+from export_pipelines_tests.recorded_runs import record_run
 from export_pipelines_tests.stored import rows
 
 HEADER = b"sku,name,status,commodity_type\n"

@@ -9,12 +9,15 @@ from export_pipelines.catalog.entities import ENTITIES, entity
 from export_pipelines.cli.description import describe
 from export_pipelines.cli.export import export, export_and_report
 from export_pipelines.cli.imports import import_
+from export_pipelines.cli.jobs import jobs
+from export_pipelines.cli.keys import keys
 from export_pipelines.cli.platforms import platforms
 from export_pipelines.cli.profiles import profiles
 from export_pipelines.cli.prune import prune
 from export_pipelines.cli.registry import registry
 from export_pipelines.cli.schedules import schedules
 from export_pipelines.cli.terminal import exit_codes, make_sample
+from export_pipelines.cli.webhooks import webhooks
 
 _HELP = """
 Exports a shop's catalogue and orders to files, and imports files into it.
@@ -30,8 +33,11 @@ export-pipelines export csv products --platform partner    and deliver it
 export-pipelines platforms check partner    does that platform work?
 export-pipelines import products.csv --entity products     create and update products
 export-pipelines import stock.xlsx --entity stock_items --dry-run
+export-pipelines jobs list                  what runs, and what became of it
 export-pipelines prune --dry-run            what is old, and would be removed
-export-pipelines dev                        web UI, schedules and GraphQL
+export-pipelines dev                        web UI, schedules, API and GraphQL
+export-pipelines keys add shop --scope exports:write       a key of the API
+export-pipelines serve --host 0.0.0.0       the same for those who have a key
 """
 
 _EPILOG = """
@@ -63,6 +69,9 @@ main.add_command(platforms)
 main.add_command(profiles)
 main.add_command(schedules)
 main.add_command(registry)
+main.add_command(jobs)
+main.add_command(keys)
+main.add_command(webhooks)
 main.add_command(prune)
 
 
@@ -104,17 +113,41 @@ def resource_types(name: str | None) -> None:
         describe(entity(name))
 
 
-@main.command()
-@click.option(
+_port = click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=3000,
     show_default=True,
     help="0: any free port.",
 )
+
+
+@main.command()
+@_port
 def dev(port: int) -> None:
-    """Starts the web UI, GraphQL and the daemon on this machine, until Ctrl-C."""
-    from export_pipelines.dev import serve
+    """Starts the web UI, the API and the daemon for whoever is at this machine, until Ctrl-C."""
+    from export_pipelines.listening import LOOPBACK
+    from export_pipelines.serving import serve as start
 
     with exit_codes():
-        serve(port)
+        start(LOOPBACK, port, authenticates=False)
+
+
+@main.command()
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on; 0.0.0.0: all of this machine's.",
+)
+@_port
+@click.option("--no-auth", is_flag=True, help="Ask for no key; only on this machine's own address.")
+def serve(host: str, port: int, *, no_auth: bool) -> None:
+    """Starts the web UI, the API and the daemon for those who have a key, until a signal.
+
+    Make a key for yourself first: export-pipelines keys add NAME --scope admin
+    """
+    from export_pipelines.serving import serve as start
+
+    with exit_codes():
+        start(host, port, authenticates=not no_auth)

@@ -10,9 +10,9 @@ from export_pipelines.cli.terminal import exit_codes
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from export_pipelines.registry.models import PlatformRow, ProfileRow
+    from export_pipelines.registry.models import PlatformRow, ProfileRow, WebhookRow
 
-Row = TypeVar("Row", "PlatformRow", "ProfileRow")
+Row = TypeVar("Row", "PlatformRow", "ProfileRow", "WebhookRow")
 
 
 def switch_registered(

@@ -76,14 +76,16 @@ def make_key() -> None:
 
 @registry.command("rotate-key")
 def rotate_key() -> None:
-    """Encrypts all secrets with a new key.
+    """Encrypts all secrets with a new key, and has another one sign links from now on.
 
     The key file is replaced. With EXPORT_PIPELINES_SECRET_KEY set to NEW,OLD they are encrypted
     with NEW; afterwards set it to NEW everywhere.
     """
     from export_pipelines.registry.secrets import rotate
+    from export_pipelines.registry.signing import rotate_signing_key
 
     with exit_codes():
         count = rotate()
-        platforms = "1 platform" if count == 1 else f"{count:,} platforms"
-        click.echo(f"Encrypted anew: the secrets of {platforms}.")
+        rotate_signing_key()
+        owners = "1 platform or webhook" if count == 1 else f"{count:,} platforms and webhooks"
+        click.echo(f"Encrypted anew: the secrets of {owners}.")

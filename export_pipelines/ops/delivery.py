@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from export_pipelines import settings
 from export_pipelines.artifacts import Destination, ExportPlan, StagedFile, export_asset_key
 from export_pipelines.clock import now
 from export_pipelines.delivery import Delivery, Shipment, deliver
@@ -139,7 +140,7 @@ def finish(
     with explained(context, retries=RETRIES), store.connect() as connection:
         connection.put(stored.manifest, stored_name(plan.run_id, MANIFEST_NAME))
     publish_tags(context, {"export/progress": "100"})
-    context.log_event(materialization(plan, stored, deliveries))
+    context.log_event(materialization(plan, stored, deliveries, context.run_id))
     for warning in stored.content["warnings"]:
         context.log.warning(warning)
     shutil.rmtree(staging.run_folder(plan.run_id), ignore_errors=True)
@@ -183,14 +184,16 @@ def _table(steps: list[CheckedStep]) -> dg.TableMetadataValue:
 
 
 def materialization(
-    plan: ExportPlan, stored: Stored, deliveries: list[Delivery]
+    plan: ExportPlan, stored: Stored, deliveries: list[Delivery], run_id: str
 ) -> dg.AssetMaterialization:
     """Return the event by which the UI plots an export's records, bytes and seconds over time."""
+    download = f"{settings.public_url()}/api/v1/exports/jobs/{run_id}/download"
     manifest = stored.content
     return dg.AssetMaterialization(
         asset_key=export_asset_key(plan.resource_type, plan.format),
         description=f"{plan.records_count:,} {plan.resource_type} as {plan.format}",
         metadata={
+            "download": dg.MetadataValue.url(download),
             "records": plan.records_count,
             "bytes": sum(file["bytes"] for file in manifest["files"]),
             "files": len(manifest["files"]),

@@ -62,7 +62,8 @@ def explained(
             context.log.warning(f"Tried again in a moment: {sentence}")
             raise dg.Failure(sentence) from None
         publish_error(context, sentence, known.code, kind)
-        if isinstance(known, Interrupted):
+        # Where an op may be tried again, Dagster would take an interruption for a reason to.
+        if isinstance(known, Interrupted) and not retries:
             raise
         raise dg.Failure(sentence, allow_retries=False) from None
 

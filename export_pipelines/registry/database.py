@@ -28,7 +28,7 @@ from export_pipelines.catalog.database import backend_of, engine
 from export_pipelines.errors import CatalogUnavailable, RegistryUnavailable
 from export_pipelines.registry.models import Base, StateRow
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest revision of `migrations`, at which this version works."""
 
 VERSION_TABLE = "registry_version"

@@ -11,14 +11,22 @@ from export_pipelines.errors import NameTaken, NotRegistered, RequestError, show
 from export_pipelines.registry.database import state
 from export_pipelines.registry.models import (
     NAME_CHARACTERS,
+    ApiKeyRow,
     PlatformRow,
     ProfileRow,
     ScheduleRow,
+    WebhookRow,
 )
 
-Row = TypeVar("Row", PlatformRow, ProfileRow, ScheduleRow)
+Row = TypeVar("Row", PlatformRow, ProfileRow, ScheduleRow, ApiKeyRow, WebhookRow)
 
-KINDS = {PlatformRow: "platform", ProfileRow: "profile", ScheduleRow: "schedule"}
+KINDS = {
+    PlatformRow: "platform",
+    ProfileRow: "profile",
+    ScheduleRow: "schedule",
+    ApiKeyRow: "API key",
+    WebhookRow: "webhook",
+}
 
 
 def check_name(kind: str, name: str) -> str:
@@ -70,10 +78,14 @@ def require_free(session: Session, kind: type[Row], organization: str, name: str
         NameTaken: the organization has something of that kind and name.
     """
     if find(session, kind, organization, name):
+        noun = f"{_article(KINDS[kind])} {KINDS[kind]}"
         raise NameTaken(
-            f"There is already a {KINDS[kind]} {shown(name)}: choose another name, or change that "
-            "one."
+            f"There is already {noun} {shown(name)}: choose another name, or change that one."
         )
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "AEIOU" else "a"
 
 
 def add(session: Session, row: Row) -> None:
@@ -83,7 +95,7 @@ def add(session: Session, row: Row) -> None:
     session.add(row)
 
 
-def switch(row: PlatformRow | ProfileRow, *, is_active: bool) -> bool:
+def switch(row: PlatformRow | ProfileRow | ApiKeyRow | WebhookRow, *, is_active: bool) -> bool:
     """Enable or disable something, and return whether it was not so before."""
     if row.is_active is is_active:
         return False

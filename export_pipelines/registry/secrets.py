@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeAlias, cast
 from uuid import uuid4
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -18,7 +19,10 @@ from sqlalchemy.orm import Session
 from export_pipelines import settings
 from export_pipelines.errors import KeyUnavailable
 from export_pipelines.registry.database import is_dry_run, reading, state, writing
-from export_pipelines.registry.models import PlatformRow
+from export_pipelines.registry.models import PlatformRow, SigningKeyRow, WebhookRow
+
+Row: TypeAlias = "PlatformRow | SigningKeyRow | WebhookRow"
+"""What has secrets."""
 
 _CHECK = b"export-pipelines"
 _READ_ONLY_FOR_OWNER = 0o600
@@ -39,18 +43,19 @@ def encrypt(session: Session, secrets: Mapping[str, str]) -> str:
     if not secrets:
         return ""
     known = state(session)
-    if known.key_check and _platforms_with_secrets(session):
+    if known.key_check and _given(session):
         keys = _fernets(known.key_check, _texts())
     else:
         if is_dry_run(session) and not _has_key():
             return ""
         keys = _first_keys()
         known.key_check = keys.encrypt(_CHECK).decode()
+        _forget_unreadable(session, keys)
     return keys.encrypt(json.dumps(dict(secrets)).encode()).decode()
 
 
-def decrypt(row: PlatformRow) -> dict[str, str]:
-    """Return the secrets of a platform by field.
+def decrypt(row: Row) -> dict[str, str]:
+    """Return the secrets of a row by field.
 
     Raises:
         KeyUnavailable: the key is not there, or it is another one.
@@ -64,14 +69,14 @@ def decrypt(row: PlatformRow) -> dict[str, str]:
         except KeyUnavailable:
             # A rotation may have ended since the row was read.
             with reading() as session:
-                again = session.get(PlatformRow, row.id)
+                again: Row | None = cast(Any, session.get(type(row), row.id))
             if again is None or again.secrets == token:
                 raise
             token = again.secrets
 
 
 def rotate() -> int:
-    """Encrypt all secrets with a new key, and return of how many platforms there are some.
+    """Encrypt all secrets with a new key, and return how many platforms and webhooks have some.
 
     A key of the environment is not made here: put the new one before the old one, separated by a
     comma, then rotate, then take the old one away.
@@ -92,13 +97,14 @@ def rotate() -> int:
             # Until all is encrypted anew, and whenever this is interrupted, both are needed.
             _replace(path, texts)
         keys = _multiple(texts)
-        rows = _platforms_with_secrets(session)
+        given = _given(session)
+        rows: list[Row] = [*given, *session.scalars(select(SigningKeyRow))]
         for row in rows:
             row.secrets = keys.encrypt(_read(keys, row.secrets)).decode()
         known.key_check = keys.encrypt(_CHECK).decode()
     if not settings.secret_key():
         _drop_old_keys()
-    return len(rows)
+    return len(given)
 
 
 def _drop_old_keys() -> None:
@@ -110,8 +116,21 @@ def _drop_old_keys() -> None:
             _replace(settings.secret_key_file(), newest)
 
 
-def _platforms_with_secrets(session: Session) -> Sequence[PlatformRow]:
-    return session.scalars(select(PlatformRow).where(PlatformRow.secrets != "")).all()
+def _given(session: Session) -> list[PlatformRow | WebhookRow]:
+    """Return what has secrets that nobody can make anew."""
+    return [
+        *session.scalars(select(PlatformRow).where(PlatformRow.secrets != "")),
+        *session.scalars(select(WebhookRow).where(WebhookRow.secrets != "")),
+    ]
+
+
+def _forget_unreadable(session: Session, keys: MultiFernet) -> None:
+    """Remove keys for signing that were encrypted with a key which is gone."""
+    for row in session.scalars(select(SigningKeyRow)):
+        try:
+            keys.decrypt(row.secrets.encode())
+        except InvalidToken:
+            session.delete(row)
 
 
 def _decrypted(token: str) -> dict[str, str]:

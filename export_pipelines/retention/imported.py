@@ -16,6 +16,7 @@ from export_pipelines.imports import drop_folder
 from export_pipelines.imports.drop_folder import DONE, FAILED
 from export_pipelines.imports.file_names import plain_name
 from export_pipelines.imports.report import FAILED_ENDING, REPORT_ENDING
+from export_pipelines.imports.uploads import uploads_folder
 from export_pipelines.retention.candidates import Candidate, Removed
 from export_pipelines.retention.folders import (
     RUN_ID,
@@ -55,6 +56,7 @@ def old_imports(instance: dg.DagsterInstance, before: float) -> Iterator[Candida
                         is_old = partial(_is_still_old, instance, files, before)
                         yield Candidate(_place(root, files[0]), remove, is_old)
     yield from _old_reports(instance, root, before)
+    yield from _old_uploads(instance, root, before)
 
 
 def _old_reports(instance: dg.DagsterInstance, root: Path, before: float) -> Iterator[Candidate]:
@@ -65,6 +67,24 @@ def _old_reports(instance: dg.DagsterInstance, root: Path, before: float) -> Ite
                 remove = partial(_remove_folder, folder)
                 is_old = partial(_is_still_old_report, instance, folder, before)
                 yield Candidate(_place(root, folder), remove, is_old)
+
+
+def _old_uploads(instance: dg.DagsterInstance, root: Path, before: float) -> Iterator[Candidate]:
+    for batch in batches(folders(uploads_folder(), RUN_ID)):
+        asked = _asked(instance)
+        for folder in batch:
+            if newest(folder) < before and not _is_asked(folder, asked):
+                remove = partial(_remove_folder, folder)
+                is_old = partial(_is_still_old_upload, instance, folder, before)
+                yield Candidate(_place(root, folder), remove, is_old)
+
+
+def _is_still_old_upload(instance: dg.DagsterInstance, folder: Path, before: float) -> bool:
+    return newest(folder) < before and not _is_asked(folder, _asked(instance))
+
+
+def _is_asked(folder: Path, asked: Collection[str]) -> bool:
+    return any(str(path) in asked for path in folder.iterdir())
 
 
 def _at_work(instance: dg.DagsterInstance) -> set[str]:

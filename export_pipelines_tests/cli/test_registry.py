@@ -220,7 +220,7 @@ def test_a_made_key_is_one(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     assert getattr(open_platform("partner"), "password") == SECRET  # noqa: B009
     new = registry("make-key").strip()
     monkeypatch.setenv("EXPORT_PIPELINES_SECRET_KEY", f"{new},{key}")
-    assert registry("rotate-key") == "Encrypted anew: the secrets of 1 platform.\n"
+    assert registry("rotate-key") == "Encrypted anew: the secrets of 1 platform or webhook.\n"
     monkeypatch.setenv("EXPORT_PIPELINES_SECRET_KEY", new)
     assert getattr(open_platform("partner"), "password") == SECRET  # noqa: B009
     monkeypatch.setenv("EXPORT_PIPELINES_SECRET_KEY", key)
@@ -229,10 +229,10 @@ def test_a_made_key_is_one(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
 
 
 def test_a_rotation_replaces_the_key_file(file: Path) -> None:
-    assert registry("rotate-key") == "Encrypted anew: the secrets of 0 platforms.\n"
+    assert registry("rotate-key") == "Encrypted anew: the secrets of 0 platforms and webhooks.\n"
     registry("apply", "-f", file)
     before = settings.secret_key_file().read_text()
-    assert registry("rotate-key") == "Encrypted anew: the secrets of 1 platform.\n"
+    assert registry("rotate-key") == "Encrypted anew: the secrets of 1 platform or webhook.\n"
     assert settings.secret_key_file().read_text() != before
     assert settings.secret_key_file().stat().st_mode & 0o777 == 0o600
     assert getattr(open_platform("partner"), "password") == SECRET  # noqa: B009

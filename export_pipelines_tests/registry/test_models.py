@@ -87,7 +87,7 @@ def test_requests_are_read_as_they_were(url: str, request_: dict[str, Any]) -> N
 
 def test_every_table_is_the_registry_s_by_its_name() -> None:
     assert all(table.startswith("registry_") for table in Base.metadata.tables)
-    assert len(Base.metadata.tables) == 4
+    assert len(Base.metadata.tables) == 9
 
 
 def test_a_profile_is_found_or_built_in(url: str) -> None:

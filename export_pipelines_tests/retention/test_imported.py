@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from export_pipelines import settings
 from export_pipelines.catalog.database import create_schema
 from export_pipelines.imports import drop_folder
+from export_pipelines.imports.uploads import keep_upload
 from export_pipelines.retention.imported import ended_files, imported_at, old_imports
 from export_pipelines_tests.importer import Importer, write_csv
 from export_pipelines_tests.retention.past import (
@@ -55,6 +56,20 @@ def test_old_files_go_with_what_is_said_about_them(past: Past) -> None:
     assert names == [f"done/products/{done.name}", f"failed/products/{failed.name}"]
     assert left() == [f"done/products/{new.name}", f"done/products/{new.name}.report.json"]
     assert past.removed("imports") == []
+
+
+def test_uploads_go_unless_a_run_waits_for_them(past: Past) -> None:
+    old, waiting, new = (keep_upload("a.csv", iter([b"x" * 10])) for _ in range(3))
+    for file in (old, waiting):
+        stamp = time.time() - 91 * DAY
+        os.utime(file, (stamp, stamp))
+    config = {"files": [str(waiting)]}
+    past.record(91, Status.QUEUED, job="import_products", config=config, tags=IMPORT)
+    pruned = past.prune()["imports"]
+    assert [name for name, _ in pruned.listed] == [f"uploads/{old.parent.name}"]
+    assert not old.parent.exists()
+    assert waiting.exists()
+    assert new.exists()
 
 
 def test_a_file_written_long_before_it_was_dropped_stays(past: Past) -> None:

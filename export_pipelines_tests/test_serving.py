@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(600)
 
 GONE_SECONDS = 10
 READY_SECONDS = 120
-SERVERS = {"code-server", "dagster_webserver", "dagster._daemon"}
+SERVERS = {"code-server", "export_pipelines.api.server", "dagster._daemon"}
 LOADED = """{
   workspaceOrError {
     ... on Workspace { locationEntries { locationOrLoadError { __typename } } }
@@ -123,7 +123,7 @@ def test_one_that_is_killed_leaves_no_server_behind_and_a_second_is_refused(home
     second = Dev(home)
     assert second.process.wait(60) == 2
     assert second.log.read_text() == (
-        f"Error: export-pipelines dev is running for {home} already, as process "
+        f"Error: A server is running for {home} already, as process "
         f"{first.process.pid}: stop that one, or choose another home folder with "
         "EXPORT_PIPELINES_HOME.\n"
     )

@@ -1,4 +1,4 @@
-"""Starts Dagster's webserver, daemon and one code server for both, and stops them together.
+"""Starts the web server, Dagster's daemon and one code server for both, and stops them together.
 
 The code server loads the definitions anew when the registry's schedules change; webserver and
 daemon notice that within a second. A home folder has one of each, since two daemons would each
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
 from http.client import HTTPException
 from pathlib import Path
+from secrets import token_urlsafe
 from threading import Event, Thread
 from types import FrameType
 from typing import Any
@@ -28,10 +29,11 @@ from export_pipelines import settings
 from export_pipelines.code_location import LOCATION, code_socket
 from export_pipelines.errors import ExportPipelinesError, RequestError, StorageUnavailable
 from export_pipelines.execution import make_records, prepare_dagster_home
+from export_pipelines.listening import Place, check_free, free_port, require_safe
 from export_pipelines.registry.database import schedules_revision
+from export_pipelines.server_environment import NO_AUTH, SERVER_TOKEN
 from export_pipelines.supervision import Server, stop_all
 
-_HOST = "127.0.0.1"
 _READY_SECONDS = 120
 _POLL_SECONDS = 0.5
 _RELOAD_SECONDS = 120
@@ -56,28 +58,34 @@ mutation ($location: String!) {
 """
 
 
-def serve(port: int) -> None:
-    """Run webserver, daemon and code server until a signal; one that dies is started again.
+def serve(host: str, port: int, *, authenticates: bool) -> None:
+    """Run web server, daemon and code server until a signal; one that dies is started again.
+
+    Args:
+        host: the address that the web server listens on.
+        port: its port; 0 for any free one.
+        authenticates: whether it asks for a key.
 
     Raises:
-        RequestError: the port is taken, this folder has no workspace.yaml, or one runs for this
-            home folder already.
+        RequestError: the port is taken, this folder has no workspace.yaml, one runs for this home
+            folder already, or everybody on a network could come in, or nobody.
         StorageUnavailable: a server does not start, or does not stay.
     """
     if not Path("workspace.yaml").is_file():
         raise RequestError("There is no workspace.yaml here: start this in the project's folder.")
+    require_safe(host, authenticates=authenticates)
     home = prepare_dagster_home()
     with _only_one(home):
-        port = port or _free_port()
-        _check_free(port)
-        servers = _servers(home, port)
+        place = Place(host, port or free_port(host), authenticates, token_urlsafe())
+        check_free(place)
+        servers = _servers(home, place)
         make_records()
         _stop_on_signals()
         loaded = _revision()
         try:
-            _start(servers, port)
-            with _following_the_registry(port, loaded):
-                _keep_running(servers, port)
+            _start(servers, place)
+            with _following_the_registry(place, loaded):
+                _keep_running(servers, place)
         except KeyboardInterrupt:
             _say_stopping()
         finally:
@@ -109,7 +117,7 @@ def _only_one(home: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise RequestError(
-                f"export-pipelines dev is running for {settings.home_folder()} already, as process "
+                f"A server is running for {settings.home_folder()} already, as process "
                 f"{lock.read()}: stop that one, or choose another home folder with "
                 "EXPORT_PIPELINES_HOME."
             ) from None
@@ -119,14 +127,14 @@ def _only_one(home: Path) -> Iterator[None]:
         yield
 
 
-def _start(servers: Sequence[Server], port: int) -> None:
+def _start(servers: Sequence[Server], place: Place) -> None:
     """Start servers, and wait until the web server has loaded the definitions or failed to."""
     servers[0].start()
     _wait_until(servers, lambda: _answers_on(code_socket()))
     for server in servers[1:]:
         server.start()
-    _wait_until(servers, lambda: _location(port) is not None)
-    if _location(port) not in (None, _LOADED):
+    _wait_until(servers, lambda: _location(place) is not None)
+    if _location(place) not in (None, _LOADED):
         click.echo(
             "The definitions cannot be loaded: the messages above say why. If the registry does "
             "not answer, they are loaded when it does.",
@@ -134,43 +142,47 @@ def _start(servers: Sequence[Server], port: int) -> None:
         )
 
 
-def _keep_running(servers: Sequence[Server], port: int) -> None:
+def _keep_running(servers: Sequence[Server], place: Place) -> None:
     """Keep servers running until a signal, and say once that they are ready."""
     ready = False
     while True:
-        if not ready and _location(port) == _LOADED:
-            click.echo(f"Ready: http://{_HOST}:{port}   (Ctrl-C stops it)")
+        if not ready and _location(place) == _LOADED:
+            click.echo(f"Ready: {place.address}   (Ctrl-C stops it)")
             ready = True
         for server in servers:
             server.keep_running()
         time.sleep(_POLL_SECONDS)
 
 
-def _servers(home: Path, port: int) -> list[Server]:
+def _servers(home: Path, place: Place) -> list[Server]:
     """Return the code server, which the others reach over a socket, and these."""
     code = code_socket()
     # What a killed server left is in the way of the next.
     code.unlink(missing_ok=True)
-    place = {"socket": str(code), "location_name": LOCATION}
+    location = {"socket": str(code), "location_name": LOCATION}
     workspace = home / "workspace.yaml"
-    workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": place}]}), encoding="utf-8")
+    workspace.write_text(
+        yaml.safe_dump({"load_from": [{"grpc_server": location}]}), encoding="utf-8"
+    )
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(home),
         "EXPORT_PIPELINES_HOME": str(settings.home_folder()),
+        "EXPORT_PIPELINES_PUBLIC_URL": settings.public_url(place.own_address),
     }
     loading = ["-m", _MODULE, "--socket", str(code), "--location-name", LOCATION]
     where = ["-w", str(workspace)]
-    serving = ["-h", _HOST, "-p", str(port), *where]
+    serving = ["-h", place.host, "-p", str(place.port), *where]
+    gate = {SERVER_TOKEN: place.token, NO_AUTH: "" if place.authenticates else "true"}
     return [
         Server("code server", ["dagster", "code-server", "start", *loading], environment),
-        Server("web server", ["dagster_webserver", *serving], environment),
+        Server("web server", ["export_pipelines.api.server", *serving], {**environment, **gate}),
         Server("daemon", ["dagster._daemon", "run", *where], environment),
     ]
 
 
 @contextmanager
-def _following_the_registry(port: int, loaded: int | None) -> Iterator[None]:
+def _following_the_registry(place: Place, loaded: int | None) -> Iterator[None]:
     """Have definitions loaded anew whenever the registry's schedules have changed."""
     ended = Event()
 
@@ -178,7 +190,7 @@ def _following_the_registry(port: int, loaded: int | None) -> Iterator[None]:
         nonlocal loaded
         while not ended.wait(_POLL_SECONDS):
             found = _revision()
-            if found is not None and found != loaded and _reload(port):
+            if found is not None and found != loaded and _reload(place):
                 loaded = found
 
     thread = Thread(target=follow, name="registry", daemon=True)
@@ -197,31 +209,32 @@ def _revision() -> int | None:
         return None
 
 
-def _reload(port: int) -> bool:
+def _reload(place: Place) -> bool:
     """Have definitions loaded anew, and return whether that worked."""
     try:
-        data = _ask(port, _RELOAD, _RELOAD_SECONDS, location=LOCATION)
+        data = _ask(place, _RELOAD, _RELOAD_SECONDS, location=LOCATION)
         return _outcome(data["reloadRepositoryLocation"]) == _LOADED
     except _NO_ANSWER:
         return False
 
 
-def _location(port: int) -> str | None:
+def _location(place: Place) -> str | None:
     """Return what the web server has of the definitions: `_LOADED`, or an error's type.
 
     None while it is loading them, or does not answer.
     """
     try:
-        entries = _ask(port, _LOCATIONS, _ANSWER_SECONDS)["workspaceOrError"]["locationEntries"]
+        entries = _ask(place, _LOCATIONS, _ANSWER_SECONDS)["workspaceOrError"]["locationEntries"]
     except _NO_ANSWER:
         return None
     return next((_outcome(entry) for entry in entries if entry["name"] == LOCATION), None)
 
 
-def _ask(port: int, query: str, seconds: float, **variables: str) -> Mapping[str, Any]:
+def _ask(place: Place, query: str, seconds: float, **variables: str) -> Mapping[str, Any]:
     """Return the data of the web server's answer."""
     body = json.dumps({"query": query, "variables": variables}).encode()
-    request = Request(f"http://{_HOST}:{port}/graphql", body, {"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {place.token}"}
+    request = Request(f"{place.own_address}/graphql", body, headers)  # noqa: S310
     with urlopen(request, timeout=seconds) as answer:  # noqa: S310
         data: Mapping[str, Any] = json.load(answer)["data"]
     return data
@@ -262,20 +275,3 @@ def _wait_until(servers: Sequence[Server], is_ready: Callable[[], bool]) -> None
 def _answers_on(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(str(path)) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _check_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError:
-            raise RequestError(
-                f"Port {port} is taken: stop what uses it, or choose another with --port."
-            ) from None

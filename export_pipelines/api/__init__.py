@@ -1,0 +1,1 @@
+"""The HTTP API under /api/v1: runs as jobs, and the registry, in Pixee's paths and shapes."""

@@ -1,0 +1,65 @@
+"""What routes ask for: who calls, with which rights, and where runs are."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeAlias
+
+import dagster as dg
+from fastapi import Depends, Header, Query, Request
+from fastapi.security import HTTPBearer
+
+from export_pipelines.api.callers import Caller, require
+from export_pipelines.api.idempotency import KEY_CHARACTERS
+from export_pipelines.api.launching import Launcher
+
+bearer = HTTPBearer(
+    auto_error=False, description="An API key: `export-pipelines keys add` makes one."
+)
+
+
+# None of these waits for anything: as coroutines they take no thread each.
+
+
+async def _launcher(request: Request) -> Launcher:
+    launcher: Launcher = request.app.state.launcher
+    return launcher
+
+
+async def _records(request: Request) -> dg.DagsterInstance:
+    return (await _launcher(request)).instance
+
+
+def _with(scope: str) -> Callable[[Request], Awaitable[Caller]]:
+    async def caller(request: Request) -> Caller:
+        found: Caller = request.state.caller
+        require(found, scope)
+        return found
+
+    return caller
+
+
+async def address(request: Request) -> str:
+    """Return where the API is, as its caller reaches it."""
+    return f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}"
+
+
+Records: TypeAlias = Annotated[dg.DagsterInstance, Depends(_records)]
+Starts: TypeAlias = Annotated[Launcher, Depends(_launcher)]
+Address: TypeAlias = Annotated[str, Depends(address)]
+ExportsReader: TypeAlias = Annotated[Caller, Depends(_with("exports:read"))]
+ExportsWriter: TypeAlias = Annotated[Caller, Depends(_with("exports:write"))]
+ImportsWriter: TypeAlias = Annotated[Caller, Depends(_with("imports:write"))]
+PlatformsWriter: TypeAlias = Annotated[Caller, Depends(_with("platforms:write"))]
+Admin: TypeAlias = Annotated[Caller, Depends(_with("admin"))]
+Limit: TypeAlias = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
+Cursor: TypeAlias = Annotated[
+    str | None, Query(max_length=200, description="`next_cursor` of the page before.")
+]
+IdempotencyKey: TypeAlias = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=KEY_CHARACTERS,
+        description="Your own name for this request: sent again within 24 hours it is not carried "
+        "out again, and answers the same job.",
+    ),
+]

@@ -1,0 +1,1 @@
+"""Runs as programs see them: jobs with a status, counts, files and links."""

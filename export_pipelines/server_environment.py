@@ -1,0 +1,7 @@
+"""What the process that starts the web server tells it, where other users do not see it."""
+
+NO_AUTH = "EXPORT_PIPELINES_NO_AUTH"
+"""The variable that, set to anything, lets everybody in."""
+
+SERVER_TOKEN = "EXPORT_PIPELINES_SERVER_TOKEN"  # noqa: S105 - the name of a variable
+"""The variable of what the starting process shows instead of a key."""

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from export_pipelines_tests.api.server import API, Server
+
+GDRIVE = {
+    "name": "Google Drive \u2013 Exports",
+    "platform_type": "gdrive",
+    "config": {"credentials": "...", "folder_id": "1abc123xyz"},
+}
+FTP = {"host": "ftp.example.com", "username": "shop", "password": "hunter2 hunter2"}
+
+
+def test_a_platform_is_registered_and_its_secrets_are_not_shown(server: Server) -> None:
+    answer = server.ask("POST", "/exports/platforms", json=GDRIVE)
+    made = answer.json()
+    assert answer.status_code == 201, made
+    assert (made["name"], made["platform_type"]) == (GDRIVE["name"], "gdrive")
+    assert made["is_active"] is True
+    assert made["config"] == {"folder_id": "1abc123xyz"}
+    assert made["secrets"] == ["credentials"]
+    assert answer.headers["location"] == f"http://testserver{API}/exports/platforms/{made['id']}"
+    assert server.get(f"/exports/platforms/{made['id']}") == made
+    assert made in server.get("/exports/platforms")["items"]
+    assert server.post("/exports/platforms", 409, GDRIVE)["code"] == "name_taken"
+    assert server.ask("DELETE", f"/exports/platforms/{made['id']}").status_code == 204
+    assert server.get(f"/exports/platforms/{made['id']}", 404)["error_code"] == "NOT_FOUND"
+
+
+def test_a_platform_is_changed(server: Server) -> None:
+    asked = {"name": "partner", "platform_type": "ftp", "config": FTP, "auto_upload": False}
+    made = server.post("/exports/platforms", 201, asked)
+    changes = {"config": {"port": 2121, "username": None}, "is_active": False}
+    changed = server.ask("PATCH", "/exports/platforms/partner", json=changes)
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["config"] == {"host": "ftp.example.com", "port": 2121}
+    assert changed.json()["secrets"] == ["password"]
+    assert changed.json()["is_active"] is False
+    assert "hunter2" not in changed.text
+    wrong = server.ask("PATCH", "/exports/platforms/partner", json={"config": {"port": "x"}})
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "port")
+    assert server.get(f"/exports/platforms/{made['id']}")["config"]["port"] == 2121
+
+
+def test_a_wrong_field_is_named(server: Server) -> None:
+    asked = {"name": "wrong", "platform_type": "ftp", "config": {**FTP, "prot": 21}}
+    problem = server.post("/exports/platforms", 422, asked)
+    assert (problem["field"], problem["code"]) == ("prot", "platform_misconfigured")
+    assert "hunter2" not in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("platform_type", "config"),
+    [
+        ("local", {"folder": "/tmp"}),
+        ("ftp", {**FTP, "password": {"env": "AWS_SECRET_ACCESS_KEY"}}),
+    ],
+)
+def test_folders_and_variables_of_the_server_are_for_those_who_run_it(
+    server: Server, platform_type: str, config: dict[str, str]
+) -> None:
+    asked = {"name": "inside", "platform_type": platform_type, "config": config}
+    key = server.key("default", "platforms:write", "exports:read")
+    problem = server.post("/exports/platforms", 403, asked, key=key)
+    assert problem["error_code"] == "PERMISSION_DENIED"
+    assert "admin" in problem["detail"]
+
+
+def test_a_platform_is_checked(server: Server, tmp_path: Path) -> None:
+    asked = {"name": "nas", "platform_type": "local", "config": {"folder": str(tmp_path)}}
+    server.post("/exports/platforms", 201, asked)
+    found = server.post("/exports/platforms/nas/check", 200)
+    assert found["passed"], found
+    assert found["location"] == str(tmp_path)
+    assert [step["name"] for step in found["steps"]][:1] == ["connect"]
+    assert list(tmp_path.iterdir()) == []
+    server.ask("PATCH", "/exports/platforms/nas", json={"auto_upload": False})
