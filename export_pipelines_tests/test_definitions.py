@@ -113,7 +113,13 @@ def test_imports_are_what_others_rely_on(name: str) -> None:
 
 def test_sensors_watch_from_the_start() -> None:
     sensors = {sensor.name: sensor for sensor in defs.sensors or []}
-    assert set(sensors) == {"import_drop_folder", "import_platforms", "stale_schedules"}
+    assert set(sensors) == {
+        "import_drop_folder",
+        "import_platforms",
+        "stale_schedules",
+        "webhook_retries",
+        "webhooks",
+    }
     for sensor in sensors.values():
         assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
         assert sensor.description

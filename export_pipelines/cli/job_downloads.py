@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from export_pipelines.errors import PlatformUnavailable, RequestError, shown, unknown
 from export_pipelines.naming import is_file_name
-from export_pipelines.platforms.base import file_sha256, hidden_name
 
 Job = Mapping[str, Any]
 """A job as the API shows it."""
@@ -104,6 +103,8 @@ def bring(
         PlatformUnavailable: something else came than the manifest says.
         OSError: it cannot be written.
     """
+    from export_pipelines.platforms.base import file_sha256, hidden_name
+
     if _is_there(file, target, force=force):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -131,6 +132,8 @@ def _is_there(file: Mapping[str, Any], target: Path, *, force: bool) -> bool:
     Raises:
         RequestError: another one is, and is not to be replaced.
     """
+    from export_pipelines.platforms.base import file_sha256
+
     if target.is_dir():
         raise RequestError(f"{target} is a folder: name a file.")
     if not target.exists():
