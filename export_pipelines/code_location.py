@@ -1,6 +1,7 @@
 """Where Dagster finds this project's definitions: a code server for each home folder."""
 
 import os
+import socket
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
@@ -27,6 +28,12 @@ def code_socket() -> Path:
     # A socket's path has a limit of about 107 bytes.
     digest = sha256(os.fsencode(path)).hexdigest()[:16]
     return Path(gettempdir()) / f"export-pipelines-{os.getuid()}-{digest}.sock"
+
+
+def answers_on(path: Path) -> bool:
+    """Return whether a server listens on a socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def repository_origin() -> RemoteRepositoryOrigin:

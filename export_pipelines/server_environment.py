@@ -1,5 +1,8 @@
 """What the process that starts the web server tells it, where other users do not see it."""
 
+CODE_SOCKET = "EXPORT_PIPELINES_CODE_SOCKET"
+"""The variable of the socket of a code server that is being started, for which it waits."""
+
 NO_AUTH = "EXPORT_PIPELINES_NO_AUTH"
 """The variable that, set to anything, lets everybody in."""
 

@@ -8,7 +8,6 @@ start the runs of a due schedule.
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,12 +25,12 @@ import click
 import yaml
 
 from export_pipelines import settings
-from export_pipelines.code_location import LOCATION, code_socket
+from export_pipelines.code_location import LOCATION, answers_on, code_socket
 from export_pipelines.errors import ExportPipelinesError, RequestError, StorageUnavailable
 from export_pipelines.execution import make_records, prepare_dagster_home
 from export_pipelines.listening import Place, check_free, free_port, require_safe
 from export_pipelines.registry.database import schedules_revision
-from export_pipelines.server_environment import NO_AUTH, SERVER_TOKEN
+from export_pipelines.server_environment import CODE_SOCKET, NO_AUTH, SERVER_TOKEN
 from export_pipelines.supervision import Server, stop_all
 
 _READY_SECONDS = 120
@@ -128,11 +127,15 @@ def _only_one(home: Path) -> Iterator[None]:
 
 
 def _start(servers: Sequence[Server], place: Place) -> None:
-    """Start servers, and wait until the web server has loaded the definitions or failed to."""
-    servers[0].start()
-    _wait_until(servers, lambda: _answers_on(code_socket()))
-    for server in servers[1:]:
-        server.start()
+    """Start servers, and wait until the web server has loaded the definitions or failed to.
+
+    The web server begins with the code server, and waits for that; the daemon follows.
+    """
+    code, web, daemon = servers
+    code.start()
+    web.start()
+    _wait_until(servers, lambda: answers_on(code_socket()))
+    daemon.start()
     _wait_until(servers, lambda: _location(place) is not None)
     if _location(place) not in (None, _LOADED):
         click.echo(
@@ -173,10 +176,14 @@ def _servers(home: Path, place: Place) -> list[Server]:
     loading = ["-m", _MODULE, "--socket", str(code), "--location-name", LOCATION]
     where = ["-w", str(workspace)]
     serving = ["-h", place.host, "-p", str(place.port), *where]
-    gate = {SERVER_TOKEN: place.token, NO_AUTH: "" if place.authenticates else "true"}
+    told = {
+        CODE_SOCKET: str(code),
+        NO_AUTH: "" if place.authenticates else "true",
+        SERVER_TOKEN: place.token,
+    }
     return [
         Server("code server", ["dagster", "code-server", "start", *loading], environment),
-        Server("web server", ["export_pipelines.api.server", *serving], {**environment, **gate}),
+        Server("web server", ["export_pipelines.api.server", *serving], {**environment, **told}),
         Server("daemon", ["dagster._daemon", "run", *where], environment),
     ]
 
@@ -270,8 +277,3 @@ def _wait_until(servers: Sequence[Server], is_ready: Callable[[], bool]) -> None
             return
         time.sleep(0.1)
     raise StorageUnavailable("A server did not start; its last messages are above.")
-
-
-def _answers_on(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(path)) == 0

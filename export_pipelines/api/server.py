@@ -6,7 +6,9 @@ Its options are those of `dagster-webserver`.
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from dagster._core.workspace.context import IWorkspaceProcessContext, WorkspaceRequestContext
@@ -26,13 +28,14 @@ from export_pipelines.api.gate import API, Gate
 from export_pipelines.api.launching import Launcher
 from export_pipelines.api.metrics import Timed, metrics_registry
 from export_pipelines.catalog.database import engine
-from export_pipelines.code_location import LOCATION
+from export_pipelines.code_location import LOCATION, answers_on
 from export_pipelines.errors import ExportPipelinesError, StorageUnavailable
 from export_pipelines.registry.database import schedules_revision
-from export_pipelines.server_environment import NO_AUTH, SERVER_TOKEN
+from export_pipelines.server_environment import CODE_SOCKET, NO_AUTH, SERVER_TOKEN
 from export_pipelines.settings import database_url
 
 Context: TypeAlias = IWorkspaceProcessContext[WorkspaceRequestContext]
+_CODE_SECONDS = 120
 _log = logging.getLogger("dagster-webserver")
 
 
@@ -157,7 +160,16 @@ def create_app(
     return app
 
 
+def _wait_for_code_server() -> None:
+    """Wait for the code server, if that is started at the same time: others are there already."""
+    path = os.environ.get(CODE_SOCKET)
+    deadline = time.monotonic() + _CODE_SECONDS
+    while path and not answers_on(Path(path)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
 if __name__ == "__main__":
+    _wait_for_code_server()
     # Its command line finds its application by this name.
     vars(webserver_cli)["create_app_from_workspace_process_context"] = create_app
     webserver_cli.cli(auto_envvar_prefix="DAGSTER_WEBSERVER")
