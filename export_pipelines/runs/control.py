@@ -5,6 +5,7 @@ A server is asked by GraphQL instead: `terminateRun` and `launchRunReexecution`.
 
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from export_pipelines.processes import Machine, is_gone, this_machine
 from export_pipelines.runs.listing import find
 from export_pipelines.runs.views import state_of
 
+_STARTING_SECONDS = 10
 _DEFINITIONS = "export_pipelines.definitions"
 
 # A resumed run inherits tags, but not what became of the one before.
@@ -108,16 +110,30 @@ def _is_here(machine: Machine) -> bool:
 
 
 def _tell_code_server(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    try:
-        told = instance.run_coordinator.cancel_run(run.run_id)
-    except DagsterUserCodeUnreachableError:
-        told = False
+    """Have the code server end a run; one that is being started is known there in a moment."""
+    deadline = time.monotonic() + _STARTING_SECONDS
+    told = _is_told(instance, run.run_id)
+    while not told and time.monotonic() < deadline and _is_starting(instance, run.run_id):
+        time.sleep(0.2)
+        told = _is_told(instance, run.run_id)
     if not told:
         raise ExportPipelinesError(
             f"The {_noun(run)} {run.run_id} could not be told: its code server does not answer, or "
             "does not know it. Start 'export-pipelines dev' for this home folder, and cancel it "
             "again; if its process is gone, it ends by itself then."
         )
+
+
+def _is_told(instance: dg.DagsterInstance, run_id: str) -> bool:
+    try:
+        return bool(instance.run_coordinator.cancel_run(run_id))
+    except DagsterUserCodeUnreachableError:
+        return False
+
+
+def _is_starting(instance: dg.DagsterInstance, run_id: str) -> bool:
+    run = instance.get_run_by_id(run_id)
+    return run is not None and run.status is dg.DagsterRunStatus.STARTING
 
 
 def resume(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun:
