@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.reconstruct import ReconstructableRepository
-from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
 from dagster._core.execution.stats import StepEventStatus
 from dagster._core.storage.tags import (
     GRPC_INFO_TAG,
@@ -30,7 +30,7 @@ from export_pipelines.processes import Machine, is_gone, this_machine
 from export_pipelines.runs.listing import find
 from export_pipelines.runs.views import state_of
 
-_STARTING_SECONDS = 10
+_STARTING_SECONDS = 5
 _DEFINITIONS = "export_pipelines.definitions"
 
 # A resumed run inherits tags, but not what became of the one before.
@@ -113,9 +113,9 @@ def _tell_code_server(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """Have the code server end a run; one that is being started is known there in a moment."""
     deadline = time.monotonic() + _STARTING_SECONDS
     told = _is_told(instance, run.run_id)
-    while not told and time.monotonic() < deadline and _is_starting(instance, run.run_id):
+    while not told and time.monotonic() < deadline:
         time.sleep(0.2)
-        told = _is_told(instance, run.run_id)
+        told = _has_ended(instance, run.run_id) or _is_told(instance, run.run_id)
     if not told:
         raise ExportPipelinesError(
             f"The {_noun(run)} {run.run_id} could not be told: its code server does not answer, or "
@@ -127,13 +127,13 @@ def _tell_code_server(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
 def _is_told(instance: dg.DagsterInstance, run_id: str) -> bool:
     try:
         return bool(instance.run_coordinator.cancel_run(run_id))
-    except DagsterUserCodeUnreachableError:
+    except (DagsterUserCodeUnreachableError, DagsterUserCodeProcessError):
         return False
 
 
-def _is_starting(instance: dg.DagsterInstance, run_id: str) -> bool:
+def _has_ended(instance: dg.DagsterInstance, run_id: str) -> bool:
     run = instance.get_run_by_id(run_id)
-    return run is not None and run.status is dg.DagsterRunStatus.STARTING
+    return run is None or run.is_finished
 
 
 def resume(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun:
