@@ -108,8 +108,10 @@ class WebhookRow(_Named, Base):
     url: Mapped[str] = mapped_column(Text)
     topics: Mapped[list[str]]
     secrets: Mapped[str] = mapped_column(Text)
-    """An encrypted JSON object: `secret`, by which the receiver verifies signatures; for a day after a
-    rotation also `previous`, the one before, and `previous_until`."""
+    """An encrypted JSON object: `secret`, by which the receiver verifies signatures.
+
+    For a day after a rotation also `previous`, the one before, and `previous_until`.
+    """
     failures: Mapped[int]
     """How many attempts have failed since one succeeded."""
     paused_until: Mapped[str | None] = mapped_column(String(24))
