@@ -8,6 +8,7 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
 from dagster._core.definitions.reconstruct import ReconstructableRepository
@@ -60,8 +61,9 @@ def cancel(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun:
 
     Raises:
         NotRegistered: there is no such job.
-        RequestError: it has ended, or nobody here can tell which process it is.
-        ExportPipelinesError: its code server does not answer, or does not know it any more.
+        RequestError: it has ended, nobody here can tell which process it is, or its code server
+            does not know it: not yet, or not any more.
+        ExportPipelinesError: its code server does not answer.
     """
     run = find(instance, run_id, None).dagster_run
     if run.is_finished:
@@ -112,23 +114,32 @@ def _is_here(machine: Machine) -> bool:
 def _tell_code_server(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """Have the code server end a run; one that is being started is known there in a moment."""
     deadline = time.monotonic() + _STARTING_SECONDS
-    told = _is_told(instance, run.run_id)
-    while not told and time.monotonic() < deadline:
+    answer = _told(instance, run.run_id)
+    while answer != "told" and time.monotonic() < deadline:
         time.sleep(0.2)
-        told = _has_ended(instance, run.run_id) or _is_told(instance, run.run_id)
-    if not told:
+        answer = "told" if _has_ended(instance, run.run_id) else _told(instance, run.run_id)
+    name = f"The {_noun(run)} {run.run_id}"
+    if answer == "unknown":
+        raise RequestError(
+            f"{name} is not known to the code server: it is being started, or its process is gone. "
+            "Cancel it again in a few seconds; if its process is gone, it ends by itself."
+        )
+    if answer == "silent":
         raise ExportPipelinesError(
-            f"The {_noun(run)} {run.run_id} could not be told: its code server does not answer, or "
-            "does not know it. Start 'export-pipelines dev' for this home folder, and cancel it "
-            "again; if its process is gone, it ends by itself then."
+            f"{name} could not be told: its code server does not answer. Start 'export-pipelines "
+            "dev' for this home folder, and cancel it again; if its process is gone, it ends by "
+            "itself then."
         )
 
 
-def _is_told(instance: dg.DagsterInstance, run_id: str) -> bool:
+def _told(instance: dg.DagsterInstance, run_id: str) -> Literal["told", "unknown", "silent"]:
     try:
-        return bool(instance.run_coordinator.cancel_run(run_id))
-    except (DagsterUserCodeUnreachableError, DagsterUserCodeProcessError):
-        return False
+        return "told" if instance.run_coordinator.cancel_run(run_id) else "unknown"
+    except DagsterUserCodeProcessError:
+        # What it says of a run that no process of its own has.
+        return "unknown"
+    except DagsterUserCodeUnreachableError:
+        return "silent"
 
 
 def _has_ended(instance: dg.DagsterInstance, run_id: str) -> bool:

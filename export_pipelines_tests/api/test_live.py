@@ -16,13 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from export_pipelines.catalog.sample import generate
+from export_pipelines.execution import open_instance
 from export_pipelines_tests.command_line import Program
 from export_pipelines_tests.killing import processes_of
+from export_pipelines_tests.recorded_runs import record_run
 from export_pipelines_tests.servers.receiver import Receiver, start_receiver
-from export_pipelines_tests.webserver import start_webserver
+from export_pipelines_tests.webserver import ROOT, start_webserver
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -188,6 +192,25 @@ def test_a_webhook_was_told_of_each_step(live: Live) -> None:
         topics = {each["type"] for each in told if each["data"]["id"] == event["data"]["id"]}
         assert wanted <= topics
         assert event["data"]["file_url"].startswith(live.address)
+
+
+def test_a_run_that_the_code_server_does_not_know_is_a_conflict(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORT_PIPELINES_HOME", str(live.home))
+    monkeypatch.chdir(ROOT)
+    with open_instance() as instance:
+        [known] = instance.get_runs(limit=1)
+        run = record_run(instance, status="STARTED")
+        instance.add_run_tags(run.run_id, {GRPC_INFO_TAG: known.tags[GRPC_INFO_TAG]})
+        answer = httpx.post(
+            f"{live.address}/api/v1/exports/jobs/{run.run_id}/cancel",
+            headers={"Authorization": f"Bearer {live.key}"},
+            timeout=30,
+        )
+        instance.delete_run(run.run_id)
+    assert answer.status_code == 409
+    assert "is not known to the code server" in answer.json()["detail"]
 
 
 def test_a_webhook_is_told_through_a_crash_of_the_servers_that_tell_it(live: Live) -> None:
