@@ -37,6 +37,7 @@ _READY_SECONDS = 120
 _POLL_SECONDS = 0.5
 _RELOAD_SECONDS = 120
 _ANSWER_SECONDS = 5
+_CODE_SERVER = "export_pipelines.code_server"
 _MODULE = "export_pipelines.definitions"
 _NO_ANSWER = (OSError, HTTPException, ValueError, KeyError, TypeError)
 _LOADED = "RepositoryLocation"
@@ -182,7 +183,7 @@ def _servers(home: Path, place: Place) -> list[Server]:
         SERVER_TOKEN: place.token,
     }
     return [
-        Server("code server", ["dagster", "code-server", "start", *loading], environment),
+        Server("code server", [_CODE_SERVER, "code-server", "start", *loading], environment),
         Server("web server", ["export_pipelines.api.server", *serving], {**environment, **told}),
         Server("daemon", ["dagster._daemon", "run", *where], environment),
     ]

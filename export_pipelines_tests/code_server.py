@@ -111,7 +111,7 @@ class Place:
     def serve(self) -> Iterator["subprocess.Popen[bytes]"]:
         """Start a code server, and kill it at the end."""
         arguments = ["--socket", str(self.socket), "--module-name", "export_pipelines.definitions"]
-        server = self.start(["dagster", "api", "grpc", *arguments])
+        server = self.start(["export_pipelines.code_server", "api", "grpc", *arguments])
         try:
             until(self.socket.exists)
             yield server
