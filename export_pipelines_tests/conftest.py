@@ -7,6 +7,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, settings
 from sqlalchemy import delete, event
 from sqlalchemy.engine import Engine
@@ -50,6 +52,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _patience(item: pytest.Item) -> int:
     marker = item.get_closest_marker("timeout")
     return int(marker.args[0]) if marker else 0
+
+
+_read_migrations = ScriptDirectory.from_config
+_migrations: dict[str | None, ScriptDirectory] = {}
+
+
+def _known_migrations(config: Config) -> ScriptDirectory:
+    place = config.get_main_option("script_location")
+    if place not in _migrations:
+        _migrations[place] = _read_migrations(config)
+    return _migrations[place]
+
+
+# Dagster reads all its migrations whenever records are opened, in tests thousands of times.
+ScriptDirectory.from_config = _known_migrations  # type: ignore[method-assign, assignment]
 
 
 @event.listens_for(Engine, "connect")
