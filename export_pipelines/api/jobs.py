@@ -133,14 +133,14 @@ def accepted(job: ExportJob | ImportJob, response: Response, address: str) -> No
 
 
 def require_unneeded(instance: dg.DagsterInstance, record: RunRecord) -> list[RunRecord]:
-    """Refuse to delete a job that is going on, or that another one goes on with or still may.
+    """Refuse to delete a job that is going on, or that another one needs to go on or be resumed.
 
     Args:
         instance: where it is recorded.
         record: the job's.
 
     Returns:
-        The jobs that were completed of those that go on with one another, but for this one.
+        Those that were completed of the other jobs that go on with one another.
 
     Raises:
         Conflict: it is needed.
@@ -148,18 +148,13 @@ def require_unneeded(instance: dg.DagsterInstance, record: RunRecord) -> list[Ru
     if not record.dagster_run.is_finished:
         raise Conflict("The job is still going on: cancel it, or wait for its end.")
     run_id = record.dagster_run.run_id
-    family = family_of(instance, run_id)
-    if family.active:
-        raise Conflict(
-            "The job, or one that it goes on with, is being resumed: cancel the run that does, or "
-            "wait for its end."
-        )
-    others = [each for each in family.members if each.dagster_run.run_id != run_id]
+    members = family_of(instance, run_id).members
+    others = [each for each in members if each.dagster_run.run_id != run_id]
     for run in (each.dagster_run for each in others):
         if run.parent_run_id == run_id and not run.is_success:
             raise Conflict(
-                f"The job {run.run_id} needs what this one had finished, to be resumed: delete "
-                "that one first."
+                f"The job {run.run_id} needs what this one had finished: wait until it is "
+                "completed, or delete that one first."
             )
     return [each for each in others if each.dagster_run.is_success]
 

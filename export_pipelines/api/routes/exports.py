@@ -26,7 +26,7 @@ from export_pipelines.api.downloads import download
 from export_pipelines.api.idempotency import once
 from export_pipelines.api.launching import Launcher
 from export_pipelines.catalog.entities import ENTITIES
-from export_pipelines.errors import RequestError, unknown
+from export_pipelines.errors import RequestError, storage_error, unknown
 from export_pipelines.execution import check_export
 from export_pipelines.formats import FORMATS
 from export_pipelines.limits import FORMAT_TAG
@@ -133,13 +133,16 @@ def delete_export_job(id: JobId, caller: ExportsWriter, records: Records) -> Non
     others = jobs.require_unneeded(records, record)
     run_id = record.dagster_run.run_id
     name = _export(view(records, record)).folder
-    # A job that was resumed leaves its folder to the one that completed it.
-    if name not in {_export(view(records, each)).folder for each in others}:
-        folder = None if settings.store_platform() else settings.exports_folder() / name
-        with ExportStore().connect() as connection:
-            remove_export(connection, name, folder, dry_run=False)
-    shutil.rmtree(settings.staging_folder() / run_id, ignore_errors=True)
-    remove_run(records, run_id)
+    try:
+        # A job that was resumed leaves its folder to the one that completed it.
+        if name not in {_export(view(records, each)).folder for each in others}:
+            folder = None if settings.store_platform() else settings.exports_folder() / name
+            with ExportStore().connect() as connection:
+                remove_export(connection, name, folder, dry_run=False)
+        shutil.rmtree(settings.staging_folder() / run_id, ignore_errors=True)
+        remove_run(records, run_id)
+    except OSError as error:
+        raise storage_error(error) from None
 
 
 @router.post("/exports/jobs/{id}/cancel", status_code=202)
