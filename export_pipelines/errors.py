@@ -5,6 +5,7 @@
     │   ├── NoRecords        nothing matches: loosen the filters, or fill the catalogue
     │   ├── NotRegistered    nothing of that name is registered: see the list of names
     │   ├── NameTaken        something of that name is registered: choose another, or change it
+    │   ├── BeingResumed     another run resumes the job already: wait for its end
     │   └── TooManyRecords   more match than are allowed: choose fewer, or raise the limit
     ├── FileRefused          a file cannot be imported as it is: correct it, and import it again
     ├── DataError            a value cannot be written in this format: correct it or choose another
@@ -75,6 +76,12 @@ class NotRegistered(RequestError):
     """Nothing of that kind and name is registered."""
 
     code = "not_registered"
+
+
+class BeingResumed(RequestError):
+    """A job is to be resumed that another run resumes already."""
+
+    code = "being_resumed"
 
 
 class FileRefused(ExportPipelinesError):

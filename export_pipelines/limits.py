@@ -1,4 +1,4 @@
-"""Whose runs are whose, and how many exports an organization may have pending or running at once.
+"""Whose runs are whose, and which of them may be pending or running at once.
 
 Exports are runs with the tag `export/format`, which their jobs give them. They belong to the
 organization of the tag `export/organization`, or else to that of `EXPORT_PIPELINES_ORGANIZATION`.
@@ -6,9 +6,10 @@ Those of schedules count, but are never refused: they wait for their turn.
 """
 
 import dagster as dg
+from dagster._core.storage.tags import ROOT_RUN_ID_TAG
 
 from export_pipelines import settings
-from export_pipelines.errors import TooManyExports, shown
+from export_pipelines.errors import BeingResumed, TooManyExports, shown
 
 FORMAT_TAG = "export/format"
 ORGANIZATION_TAG = "export/organization"
@@ -73,4 +74,27 @@ def require_slot(
             f"Exports pending or running in the organization {shown(organization)}: {active}, and "
             f"{limit} at once is the limit. Wait for one to end or cancel one, then export again; "
             "EXPORT_PIPELINES_MAX_ACTIVE_EXPORTS raises the limit."
+        )
+
+
+def require_not_resumed(
+    instance: dg.DagsterInstance, job: str, root: str, *, run: dg.DagsterRun | None = None
+) -> None:
+    """Refuse to resume a job that another run resumes: both would use what it had finished.
+
+    Args:
+        instance: where runs are recorded.
+        job: the run that is to be resumed.
+        root: the first of those that it resumes; itself if it resumes none.
+        run: the run that is to do so, if it is recorded already. Then only earlier ones count.
+
+    Raises:
+        BeingResumed: another run does.
+    """
+    active = dg.RunsFilter(statuses=ACTIVE, tags={ROOT_RUN_ID_TAG: root})
+    others = instance.get_runs(active, cursor=run.run_id if run else None)
+    if others:
+        raise BeingResumed(
+            f"The job {job} is being resumed already: see {others[-1].run_id}. Wait for its end, "
+            "or cancel it."
         )

@@ -145,6 +145,49 @@ def test_as_many_go_on_if_all_come_at_once(monkeypatch: pytest.MonkeyPatch, tmp_
         assert statuses(shared) == ["QUEUED"] * 3 + ["FAILURE"] * 5
 
 
+def test_of_runs_that_resume_a_job_the_first_goes_on(instance: dg.DagsterInstance) -> None:
+    failed = record_run(instance, status="FAILURE")
+    runs = [record_run(instance, resumes=failed) for _ in range(3)]
+    for run in reversed(runs):
+        submit(instance, run)
+
+    assert statuses(instance) == ["FAILURE", "QUEUED", "FAILURE", "FAILURE"]
+    [last, *_] = instance.get_runs()
+    assert last.tags["export/error_code"] == "being_resumed"
+    assert (
+        f"{failed.run_id} is being resumed already: see {runs[0].run_id}."
+        in (last.tags["export/error"])
+    )
+    instance.report_run_canceled(runs[0])
+    assert status(submit(instance, record_run(instance, resumes=runs[0]))) == "QUEUED"
+
+
+def test_an_import_is_resumed_once_at_a_time(instance: dg.DagsterInstance) -> None:
+    failed = record_run(instance, "import_products", status="FAILURE")
+    runs = [record_run(instance, "import_products", resumes=failed) for _ in range(2)]
+    for run in runs:
+        instance.add_run_tags(run.run_id, {"import/resource_type": "products"})
+    first, second = (submit(instance, run) for run in instance.get_runs(ascending=True)[1:])
+
+    assert (status(first), status(second)) == ("QUEUED", "FAILURE")
+    assert second.tags["import/error_code"] == "being_resumed"
+
+
+def test_all_of_a_job_can_be_executed_again_while_it_is_resumed(
+    instance: dg.DagsterInstance,
+) -> None:
+    failed = record_run(instance, status="FAILURE")
+    submit(instance, record_run(instance, resumes=failed))
+    again = dg.DagsterRun(
+        "export_csv",
+        parent_run_id=failed.run_id,
+        root_run_id=failed.run_id,
+        tags={"export/format": "csv", "dagster/root_run_id": failed.run_id},
+        remote_job_origin=failed.remote_job_origin,
+    )
+    assert status(submit(instance, instance.add_run(again))) == "QUEUED"
+
+
 def test_a_limit_that_is_no_number_refuses_with_its_sentence(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,9 @@ def test_one_query_tells_status_counts_progress_and_files(ask: Ask) -> None:
     assert 0 < count < 1_200
     assert manifest["records_count"] == metadata["records"]["intValue"] == count
     assert [file["name"] for file in manifest["files"]] == ["products.csv"]
+    assert metadata["download"]["url"] == (
+        f"{ask.address}/api/v1/exports/jobs/{run['runId']}/download"
+    )
     assert (Path(metadata["folder"]["path"]) / "products.csv").stat().st_size == (
         manifest["files"][0]["bytes"]
     )

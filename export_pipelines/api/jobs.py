@@ -1,6 +1,7 @@
 """What the API does alike to exports and imports: list, read, cancel, resume, delete."""
 
 from datetime import datetime, timezone
+from functools import partial
 from typing import Annotated, Literal, TypeAlias
 
 import dagster as dg
@@ -8,9 +9,11 @@ from dagster._core.storage.dagster_run import RunRecord
 from fastapi import Query, Response
 from pydantic import BaseModel
 
+from export_pipelines.api.idempotency import once
 from export_pipelines.api.launching import Launcher
 from export_pipelines.api.problems import Conflict
 from export_pipelines.errors import RequestError, shown
+from export_pipelines.retention.history import family_of
 from export_pipelines.runs.links import with_links
 from export_pipelines.runs.listing import Wanted, find, page
 from export_pipelines.runs.views import (
@@ -104,20 +107,56 @@ def read(
     return shown_job(launcher.instance, record, address)
 
 
+def resume(launcher: Launcher, organization: str, run_id: str, key: str | None) -> str:
+    """Start what is left of a job that failed, and return the new run's id.
+
+    Args:
+        launcher: starts it.
+        organization: whose job it is.
+        run_id: the job's.
+        key: the caller's name for this request, if it has one.
+
+    Raises:
+        Conflict: it cannot be gone on with, or the same request is being carried out.
+        BeingResumed: another run goes on with it.
+        TooManyExports: its organization has no room.
+        RequestError: the key was given to another request.
+    """
+    start = partial(launcher.resume, run_id)
+    return once(launcher.instance, organization, key, {"resume": run_id}, start)
+
+
 def accepted(job: ExportJob | ImportJob, response: Response, address: str) -> None:
     """Say where a job can be read that was started or changed, and when."""
     response.headers["Location"] = f"{address}/{job.kind}s/jobs/{job.id}"
     response.headers["Retry-After"] = POLL_SECONDS
 
 
-def require_ended(record: RunRecord) -> None:
-    """Refuse what is only done to jobs that have ended.
+def require_unneeded(instance: dg.DagsterInstance, record: RunRecord) -> list[RunRecord]:
+    """Refuse to delete a job that is going on, or that another one needs to go on or be resumed.
+
+    Args:
+        instance: where it is recorded.
+        record: the job's.
+
+    Returns:
+        Those that were completed of the other jobs that go on with one another.
 
     Raises:
-        Conflict: it has not.
+        Conflict: it is needed.
     """
     if not record.dagster_run.is_finished:
         raise Conflict("The job is still going on: cancel it, or wait for its end.")
+    run_id = record.dagster_run.run_id
+    members = family_of(instance, run_id).members
+    others = [each for each in members if each.dagster_run.run_id != run_id]
+    for run in (each.dagster_run for each in others):
+        if run.parent_run_id == run_id and not run.is_success:
+            raise Conflict(
+                f"The job {run.run_id} needs what this one had finished: wait until it is "
+                "completed, or delete that one first."
+            )
+    return [each for each in others if each.dagster_run.is_success]
 
 
 def require_going_on(record: RunRecord) -> None:

@@ -12,12 +12,15 @@ import dagster as dg
 from export_pipelines.api.problems import Conflict
 from export_pipelines.code_location import LOCATION, REPOSITORY
 from export_pipelines.errors import (
+    BeingResumed,
     ExportPipelinesError,
     NotRegistered,
     RequestError,
     StorageUnavailable,
     TooManyExports,
 )
+from export_pipelines.limits import FORMAT_TAG
+from export_pipelines.retention.runs import remove_run
 from export_pipelines.runs import control
 
 _RUN = "... on LaunchRunSuccess { run { runId } }"
@@ -39,12 +42,16 @@ mutation ($job: String!, $config: RunConfigData!, $tags: [ExecutionTag!]) {{
 }}
 """
 _RESUME = f"""
-mutation ($run: String!) {{
-  launchRunReexecution(reexecutionParams: {{ parentRunId: $run, strategy: FROM_FAILURE }}) {{
-    __typename {_RUN} {_FAILED}
-  }}
+mutation ($run: String!, $tags: [ExecutionTag!]) {{
+  launchRunReexecution(
+    reexecutionParams: {{ parentRunId: $run, strategy: FROM_FAILURE, extraTags: $tags }}
+  ) {{ __typename {_RUN} {_FAILED} }}
 }}
 """
+
+
+_REFUSALS = {each.code: each for each in (BeingResumed, TooManyExports)}
+"""What the coordinator ends a run with that it does not queue."""
 
 
 class Server(Protocol):
@@ -74,24 +81,27 @@ class Launcher:
             TooManyExports: its organization has no room.
             StorageUnavailable: the code server does not answer.
         """
-        pairs = [{"key": key, "value": value} for key, value in tags.items()]
-        answer = self.server.execute(_LAUNCH, {"job": job, "config": dict(config), "tags": pairs})
+        variables = {"job": job, "config": dict(config), "tags": _pairs(tags)}
+        answer = self.server.execute(_LAUNCH, variables)
         return self._started(answer["launchRun"])
 
-    def resume(self, run_id: str) -> str:
+    def resume(self, run_id: str, tags: Mapping[str, str]) -> str:
         """Start what is left of a run that failed, and return the new run's id.
 
         Raises:
             Conflict: it cannot be gone on with.
+            BeingResumed: another run goes on with it; a run that was refused leaves no trace.
             TooManyExports: its organization has no room.
         """
         run = self.instance.get_run_by_id(run_id)
         try:
             if run:
                 control.require_resumable(self.instance, run)
+        except BeingResumed:
+            raise
         except RequestError as error:
             raise Conflict(str(error)) from None
-        answer = self.server.execute(_RESUME, {"run": run_id})
+        answer = self.server.execute(_RESUME, {"run": run_id, "tags": _pairs(tags)})
         return self._started(answer["launchRunReexecution"])
 
     def cancel(self, run_id: str) -> None:
@@ -111,11 +121,16 @@ class Launcher:
             raise _refusal(answer)
         run_id = str(answer["run"]["runId"])
         run = self.instance.get_run_by_id(run_id)
-        if run and run.tags.get("export/error_code") == TooManyExports.code:
-            sentence = run.tags["export/error"]
-            self.instance.delete_run(run_id)
-            raise TooManyExports(sentence)
+        kind = "export" if run and FORMAT_TAG in run.tags else "import"
+        refusal = _REFUSALS.get(run.tags.get(f"{kind}/error_code", "")) if run else None
+        if run and refusal:
+            remove_run(self.instance, run_id)
+            raise refusal(run.tags[f"{kind}/error"])
         return run_id
+
+
+def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in tags.items()]
 
 
 def _refusal(answer: Mapping[str, Any]) -> ExportPipelinesError:

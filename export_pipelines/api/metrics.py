@@ -157,6 +157,7 @@ class Timed:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        mount = scope.get("route")
         status = 500
 
         async def noting(message: Message) -> None:
@@ -168,6 +169,7 @@ class Timed:
         try:
             await self._app(scope, receive, noting)
         finally:
-            route = getattr(scope.get("route"), "path", "none")
-            labels = (scope["method"], route, str(status))
+            route: Any = scope.get("route")
+            path = "none" if route is mount else route.path
+            labels = (scope["method"], path, str(status))
             self._latency.labels(*labels).observe(time.perf_counter() - began)

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from export_pipelines.api.callers import ApiKeyRefused, ScopeMissing
 from export_pipelines.clock import now
 from export_pipelines.errors import (
+    BeingResumed,
     ExportPipelinesError,
     FileRefused,
     Interrupted,
@@ -35,6 +36,12 @@ class Conflict(ExportPipelinesError):
     code = "conflict"
 
 
+class InProgress(Conflict):
+    """The same is being done: ask again in a few seconds."""
+
+    code = "in_progress"
+
+
 class Problem(BaseModel):
     """Why a request was not answered as it asked."""
 
@@ -48,6 +55,7 @@ class Problem(BaseModel):
 _KINDS: tuple[tuple[type[ExportPipelinesError], int, str], ...] = (
     (NotRegistered, 404, "NOT_FOUND"),
     (NameTaken, 409, "CONFLICT"),
+    (BeingResumed, 409, "CONFLICT"),
     (Conflict, 409, "CONFLICT"),
     (NotCompleted, 409, "CONFLICT"),
     (NoFiles, 409, "CONFLICT"),
@@ -123,11 +131,22 @@ def explained(error: ExportPipelinesError) -> JSONResponse:
         ((status, kind) for each, status, kind in _KINDS if isinstance(error, each)),
         (503, "SERVICE_UNAVAILABLE"),
     )
-    headers = {"Retry-After": str(RETRY_SECONDS)} if status in (429, 503) else {}
+    passes = status in (429, 503) or isinstance(error, InProgress)
+    headers = {"Retry-After": str(RETRY_SECONDS)} if passes else {}
     field = error.field if isinstance(error, PlatformMisconfigured) else None
     return problem(
         status, str(error), error_code=kind, code=error.code, field=field, headers=headers
     )
+
+
+def require_unchanged(stored: object, read: object) -> None:
+    """Refuse to change what somebody else has changed since it was read and checked.
+
+    Raises:
+        Conflict: it is another by now.
+    """
+    if stored != read:
+        raise Conflict("Somebody else has just changed it: read it, and send your change again.")
 
 
 def explain_all(app: FastAPI) -> None:

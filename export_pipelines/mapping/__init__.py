@@ -46,8 +46,15 @@ A cell that a row says nothing about (JSON objects without the member) stays one
 an empty one.
 """
 
-from export_pipelines.mapping.files import mapping_path, read_mapping
+from export_pipelines.mapping.files import is_path, mapping_path, read_mapping
 from export_pipelines.mapping.form import ColumnMapping
 from export_pipelines.mapping.rows import map_rows, mapped_headers
 
-__all__ = ["ColumnMapping", "map_rows", "mapped_headers", "mapping_path", "read_mapping"]
+__all__ = [
+    "ColumnMapping",
+    "is_path",
+    "map_rows",
+    "mapped_headers",
+    "mapping_path",
+    "read_mapping",
+]

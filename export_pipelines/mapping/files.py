@@ -30,8 +30,12 @@ def mapping_path(name: str) -> Path:
     """
     if not name.strip():
         raise RequestError("The name of the mapping file is empty: write one, or leave it out.")
-    is_path = name.endswith(_ENDINGS) or "/" in name or os.sep in name
-    return Path(name) if is_path else settings.mappings_folder() / f"{name}{_ENDINGS[0]}"
+    return Path(name) if is_path(name) else settings.mappings_folder() / f"{name}{_ENDINGS[0]}"
+
+
+def is_path(name: str) -> bool:
+    """Return whether a mapping file is named by its path, which may lead anywhere."""
+    return name.endswith(_ENDINGS) or "/" in name or os.sep in name
 
 
 def read_mapping(path: Path) -> ColumnMapping:

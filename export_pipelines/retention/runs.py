@@ -50,7 +50,7 @@ def old_runs(
             run_id = _run_id(record)
             if run_id not in kept:
                 is_old = partial(_is_still_old, instance, record, before, has_files)
-                yield Candidate(run_id, partial(_remove, instance, run_id), is_old)
+                yield Candidate(run_id, partial(_removed, instance, run_id), is_old)
     if unanswered:
         raise unanswered
 
@@ -106,17 +106,29 @@ def _is_waiting(file: Path) -> bool:
     return drop_folder.is_waiting(file) and file.is_file()
 
 
-def _remove(instance: dg.DagsterInstance, run_id: str, dry_run: bool) -> Removed:
-    """Delete all of a run, its record last: what is left of one that was not deleted is found."""
-    storage = Path(instance.storage_directory()) / run_id
-    size = folder_bytes(storage) + bytes_of(_event_files(instance, run_id))
+def _removed(instance: dg.DagsterInstance, run_id: str, dry_run: bool) -> Removed:
+    size = folder_bytes(_outputs(instance, run_id)) + bytes_of(_event_files(instance, run_id))
     if not dry_run:
-        instance.compute_log_manager.delete_logs(prefix=[run_id])
-        if storage.is_dir():
-            shutil.rmtree(storage)
-        _remove_events(instance, run_id)
-        instance.run_storage.delete_run(run_id)
+        remove_run(instance, run_id)
     return Removed(bytes=size)
+
+
+def remove_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Delete all of a run, its record last: what is left of one that was not deleted is found.
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    instance.compute_log_manager.delete_logs(prefix=[run_id])
+    outputs = _outputs(instance, run_id)
+    if outputs.is_dir():
+        shutil.rmtree(outputs)
+    _remove_events(instance, run_id)
+    instance.run_storage.delete_run(run_id)
+
+
+def _outputs(instance: dg.DagsterInstance, run_id: str) -> Path:
+    return Path(instance.storage_directory()) / run_id
 
 
 def _remove_events(instance: dg.DagsterInstance, run_id: str) -> None:

@@ -1,7 +1,4 @@
-"""Cancelling and resuming a job on this machine, without a server.
-
-A server is asked by GraphQL instead: `terminateRun` and `launchRunReexecution`.
-"""
+"""Cancelling a job, going on with one in this process, and what stands against that."""
 
 import os
 import signal
@@ -26,7 +23,12 @@ from export_pipelines import settings
 from export_pipelines.errors import ExportPipelinesError, FileRefused, RequestError
 from export_pipelines.imports import drop_folder
 from export_pipelines.launcher import MACHINE_TAG, is_lost, worker_of
-from export_pipelines.limits import FORMAT_TAG, organization_of, require_slot
+from export_pipelines.limits import (
+    FORMAT_TAG,
+    organization_of,
+    require_not_resumed,
+    require_slot,
+)
 from export_pipelines.processes import Machine, is_gone, this_machine
 from export_pipelines.runs.listing import find
 from export_pipelines.runs.views import state_of
@@ -197,8 +199,9 @@ def require_resumable(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
         run: an export's or an import's.
 
     Raises:
-        RequestError: it is going on, has succeeded or had not begun, is being resumed already,
-            refused its file, or what it had finished is gone.
+        RequestError: it is going on, has succeeded or had not begun, refused its file, or what it
+            had finished is gone.
+        BeingResumed: another run resumes it.
     """
     name = f"The {_noun(run)} {run.run_id}"
     if not run.is_finished:
@@ -209,10 +212,7 @@ def require_resumable(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
         raise RequestError(f"{name} had not begun: start it again.")
     if run.tags.get("import/error_code") == FileRefused.code:
         raise RequestError(f"{name} refused its file: correct that, and import it again.")
-    root = run.root_run_id or run.run_id
-    for other in instance.get_runs(dg.RunsFilter(tags={ROOT_RUN_ID_TAG: root})):
-        if not other.is_finished:
-            raise RequestError(f"{name} is being resumed already: see {other.run_id}.")
+    require_not_resumed(instance, run.run_id, run.root_run_id or run.run_id)
     if not _is_kept(instance, run):
         raise RequestError(
             f"What {name[0].lower()}{name[1:]} had finished is gone: it was finished by a later "

@@ -11,9 +11,8 @@ from urllib.parse import quote, urlencode
 
 from export_pipelines.errors import ExportPipelinesError
 from export_pipelines.registry.signing import known_signing_keys, signing_keys
+from export_pipelines.resources import LINK_SECONDS
 from export_pipelines.runs.views import ExportJob
-
-LINK_SECONDS = 300
 
 
 class LinkRefused(ExportPipelinesError):

@@ -1,17 +1,19 @@
 """What becomes of a request whose server died over it, and of two at the same moment."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from threading import Barrier
 
 import dagster as dg
 import pytest
 
 from export_pipelines.api.idempotency import once
-from export_pipelines.api.problems import Conflict
+from export_pipelines.api.problems import InProgress, explained
 from export_pipelines.clock import written
 from export_pipelines.errors import RequestError, StorageUnavailable
-from export_pipelines.registry.database import writing
-from export_pipelines.registry.models import IdempotencyRow
+from export_pipelines.registry import idempotency as registry
 from export_pipelines_tests.recorded_runs import record_run
 
 REQUEST = {"format": "csv"}
@@ -39,12 +41,11 @@ class Starting:
 
 def died(instance: dg.DagsterInstance, start: Starting, seconds: float) -> None:
     """Have a server die some seconds ago, when a run was started and not noted yet."""
-    once(instance, "acme", "key", REQUEST, start)
-    with writing() as session:
-        row = session.get(IdempotencyRow, ("acme", "key"))
-        assert row
-        row.run_id = ""
-        row.created_at = written(datetime.now(timezone.utc) - timedelta(seconds=seconds))
+    moment = written(datetime.now(timezone.utc) - timedelta(seconds=seconds))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "now", lambda: moment)
+        patch.setattr(registry, "settle", lambda *_: None)
+        once(instance, "acme", "key", REQUEST, start)
 
 
 def test_without_a_key_each_is_carried_out(instance: dg.DagsterInstance) -> None:
@@ -54,7 +55,7 @@ def test_without_a_key_each_is_carried_out(instance: dg.DagsterInstance) -> None
     assert len(set(start.started)) == 2
 
 
-@pytest.mark.parametrize("seconds", [0, 100])
+@pytest.mark.parametrize("seconds", [0, 1_000])
 def test_a_run_that_was_started_and_not_noted_is_found(
     instance: dg.DagsterInstance, seconds: float
 ) -> None:
@@ -68,20 +69,80 @@ def test_one_that_is_being_carried_out_is_not_carried_out_twice(
     instance: dg.DagsterInstance,
 ) -> None:
     start = Starting(instance)
-    died(instance, start, seconds=5)
+    died(instance, start, seconds=300)
     instance.delete_run(start.started[0])
-    with pytest.raises(Conflict, match="being carried out"):
+    with pytest.raises(InProgress, match="being carried out") as caught:
         once(instance, "acme", "key", REQUEST, start)
     assert len(start.started) == 1
+    answer = explained(caught.value)
+    assert (answer.status_code, answer.headers["retry-after"]) == (409, "5")
 
 
 def test_one_whose_server_died_before_it_started_a_run_is_carried_out(
     instance: dg.DagsterInstance,
 ) -> None:
     start = Starting(instance)
-    died(instance, start, seconds=100)
+    died(instance, start, seconds=1_000)
     instance.delete_run(start.started[0])
     assert once(instance, "acme", "key", REQUEST, start) == start.started[1]
+
+
+def test_of_many_that_carry_it_out_again_one_does(tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        start = Starting(instance)
+        died(instance, start, seconds=1_000)
+        instance.delete_run(start.started[0])
+        together = Barrier(3)
+
+        def ask(_: int) -> str:
+            together.wait()
+            try:
+                return once(instance, "acme", "key", REQUEST, start)
+            except InProgress:
+                return ""
+
+        with ThreadPoolExecutor(3) as threads:
+            answers = set(threads.map(ask, range(3)))
+    assert len(start.started) == 2
+    assert answers <= {start.started[1], ""}
+
+
+def test_a_run_of_another_day_or_organization_is_not_its_own(instance: dg.DagsterInstance) -> None:
+    start = Starting(instance)
+    died(instance, start, seconds=90_000)
+    once(instance, "acme:a", "b", REQUEST, start)
+
+    def ask(key: str) -> str:
+        def start_slowly(tags: Mapping[str, str]) -> str:
+            with pytest.raises(InProgress):
+                once(instance, "acme", key, REQUEST, start)
+            return start(tags)
+
+        return once(instance, "acme", key, REQUEST, start_slowly)
+
+    assert [ask("key"), ask("a:b")] == start.started[2:]
+
+
+def test_what_was_started_and_failed_to_be_read_is_found(instance: dg.DagsterInstance) -> None:
+    start = Starting(instance)
+
+    def lose(tags: Mapping[str, str]) -> str:
+        start(tags)
+        raise StorageUnavailable("The database does not answer.")
+
+    with pytest.raises(StorageUnavailable):
+        once(instance, "acme", "key", REQUEST, lose)
+    assert once(instance, "acme", "key", REQUEST, start) == start.started[0]
+    assert len(start.started) == 1
+
+
+def test_a_run_that_goes_on_with_it_is_another(instance: dg.DagsterInstance) -> None:
+    start = Starting(instance)
+    died(instance, start, seconds=0)
+    first = instance.get_run_by_id(start.started[0])
+    assert first
+    start(first.tags)
+    assert once(instance, "acme", "key", REQUEST, start) == first.run_id
 
 
 def test_the_name_of_what_was_refused_is_free(instance: dg.DagsterInstance) -> None:

@@ -12,7 +12,8 @@ from export_pipelines.clock import written
 from export_pipelines.registry.database import writing
 from export_pipelines.registry.models import SigningKeyRow
 from export_pipelines.registry.signing import LONGEST_SECONDS, rotate_signing_key
-from export_pipelines.runs.links import LINK_SECONDS, LinkRefused, check_link, with_links
+from export_pipelines.resources import LINK_SECONDS
+from export_pipelines.runs.links import LinkRefused, check_link, with_links
 from export_pipelines.runs.views import ExportJob, JobFile
 
 API = "https://shop.example/api/v1"

@@ -26,12 +26,13 @@ from export_pipelines.api.downloads import download
 from export_pipelines.api.idempotency import once
 from export_pipelines.api.launching import Launcher
 from export_pipelines.catalog.entities import ENTITIES
-from export_pipelines.errors import RequestError, unknown
+from export_pipelines.errors import RequestError, storage_error, unknown
 from export_pipelines.execution import check_export
 from export_pipelines.formats import FORMATS
-from export_pipelines.limits import FORMAT_TAG, ORGANIZATION_TAG
+from export_pipelines.limits import FORMAT_TAG
 from export_pipelines.resources import ExportStore
 from export_pipelines.retention.exports import remove_export
+from export_pipelines.retention.runs import remove_run
 from export_pipelines.runs.links import check_link
 from export_pipelines.runs.listing import Wanted, find
 from export_pipelines.runs.views import ExportJob, view
@@ -129,14 +130,19 @@ async def get_export_job(
 def delete_export_job(id: JobId, caller: ExportsWriter, records: Records) -> None:
     """Deletes an export that has ended: its files in the export store, then its record."""
     record = find(records, id, caller.organization, "export")
-    jobs.require_ended(record)
+    others = jobs.require_unneeded(records, record)
     run_id = record.dagster_run.run_id
     name = _export(view(records, record)).folder
-    folder = None if settings.store_platform() else settings.exports_folder() / name
-    with ExportStore().connect() as connection:
-        remove_export(connection, name, folder, dry_run=False)
-    shutil.rmtree(settings.staging_folder() / run_id, ignore_errors=True)
-    records.delete_run(run_id)
+    try:
+        # A job that was resumed leaves its folder to the one that completed it.
+        if name not in {_export(view(records, each)).folder for each in others}:
+            folder = None if settings.store_platform() else settings.exports_folder() / name
+            with ExportStore().connect() as connection:
+                remove_export(connection, name, folder, dry_run=False)
+        shutil.rmtree(settings.staging_folder() / run_id, ignore_errors=True)
+        remove_run(records, run_id)
+    except OSError as error:
+        raise storage_error(error) from None
 
 
 @router.post("/exports/jobs/{id}/cancel", status_code=202)
@@ -151,11 +157,17 @@ def cancel_export_job(
 
 @router.post("/exports/jobs/{id}/resume", status_code=202)
 def resume_export_job(
-    id: JobId, caller: ExportsWriter, starts: Starts, address: Address, response: Response
+    id: JobId,
+    caller: ExportsWriter,
+    starts: Starts,
+    address: Address,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> ExportJob:
     """Goes on with an export that failed, from the step that failed, as a new job."""
     find(starts.instance, id, caller.organization, "export")
-    return _answer(starts, starts.resume(id), caller.organization, address, response)
+    run_id = jobs.resume(starts, caller.organization, id, idempotency_key)
+    return _answer(starts, run_id, caller.organization, address, response)
 
 
 @router.head("/exports/jobs/{id}/download", include_in_schema=False)
@@ -206,8 +218,7 @@ def _start(
 ) -> str:
     def start(tags: Mapping[str, str]) -> str:
         check_export(starts.instance, format_name, config, organization)
-        tagged = {ORGANIZATION_TAG: organization, **tags}
-        return starts.launch(f"export_{format_name}", config, tagged)
+        return starts.launch(f"export_{format_name}", config, tags)
 
     request = {"format": format_name, "config": dict(config)}
     return once(starts.instance, organization, key, request, start)

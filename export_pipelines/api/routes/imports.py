@@ -1,12 +1,14 @@
 """Imports: a file is sent, checked and written into the catalogue as a job."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import dagster as dg
-from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from fastapi import APIRouter, Form, Query, Response, UploadFile
 from fastapi import Path as InPath
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse
 
 from export_pipelines.api import jobs
@@ -32,7 +34,8 @@ from export_pipelines.errors import (
     unknown,
 )
 from export_pipelines.imports.uploads import drop_upload, keep_upload
-from export_pipelines.limits import IMPORT_TAG, ORGANIZATION_TAG
+from export_pipelines.limits import IMPORT_TAG
+from export_pipelines.mapping import is_path, mapping_path, read_mapping
 from export_pipelines.runs.listing import Wanted, find
 from export_pipelines.runs.views import ImportJob, view
 
@@ -41,44 +44,50 @@ JobId = Annotated[str, InPath(description="The job's id.", max_length=100)]
 _CHUNK_BYTES = 1 << 20
 
 
+def _option(name: str, default: Any, **limits: Any) -> Any:
+    return Field(default=default, description=IMPORT_OPTIONS[name].description, **limits)
+
+
+class ImportForm(BaseModel):
+    """A file to import, and how."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: UploadFile = Field(description="CSV, Excel, JSON, JSON Lines or Parquet.")
+    resource_type: str = Field(
+        default="products",
+        description="What is in it.",
+        json_schema_extra={"enum": list(TABLES)},
+    )
+    dry_run: bool = _option("dry_run", False)
+    format: str = _option("format", "auto")
+    encoding: str = _option("encoding", "auto")
+    delimiter: str = _option("delimiter", "auto")
+    sheet: str = _option("sheet", "")
+    sanitized: bool = _option("sanitized", False)
+    mapping: str = Field(
+        default="", description="The name of a mapping file of the server. Empty: none."
+    )
+    locale: str = _option("locale", "")
+    on_error: str = _option("on_error", "abort")
+    max_error_ratio: float = _option("max_error_ratio", 0.1, ge=0, le=1)
+
+
 @router.post("/imports/jobs", status_code=202)
 def create_import_job(
+    form: Annotated[ImportForm, Form(media_type="multipart/form-data")],
     caller: ImportsWriter,
     starts: Starts,
     address: Address,
     response: Response,
-    file: Annotated[UploadFile, File(description="CSV, Excel, JSON, JSON Lines or Parquet.")],
-    resource_type: Annotated[
-        str, Form(description="What is in it.", json_schema_extra={"enum": list(TABLES)})
-    ] = "products",
-    dry_run: Annotated[bool, Form(description=IMPORT_OPTIONS["dry_run"].description)] = False,
-    format: Annotated[str, Form(description=IMPORT_OPTIONS["format"].description)] = "auto",
-    encoding: Annotated[str, Form(description=IMPORT_OPTIONS["encoding"].description)] = "auto",
-    delimiter: Annotated[str, Form(description=IMPORT_OPTIONS["delimiter"].description)] = "auto",
-    sheet: Annotated[str, Form(description=IMPORT_OPTIONS["sheet"].description)] = "",
-    sanitized: Annotated[bool, Form(description=IMPORT_OPTIONS["sanitized"].description)] = False,
-    mapping: Annotated[
-        str, Form(description="The name of a mapping file of the server. Empty: none.")
-    ] = "",
-    locale: Annotated[str, Form(description=IMPORT_OPTIONS["locale"].description)] = "",
-    on_error: Annotated[str, Form(description=IMPORT_OPTIONS["on_error"].description)] = "abort",
-    max_error_ratio: Annotated[
-        float, Form(ge=0, le=1, description=IMPORT_OPTIONS["max_error_ratio"].description)
-    ] = 0.1,
     idempotency_key: IdempotencyKey = None,
 ) -> ImportJob:
     """Imports a file: creates the rows that are new, and updates the others."""
-    if resource_type not in TABLES:
-        raise RequestError(unknown("resource type for imports", resource_type, list(TABLES)))
-    if mapping and Path(mapping).name != mapping:
-        raise RequestError(f"mapping: {shown(mapping)} is no name of a mapping file.")
-    options: dict[str, Any] = {
-        "dry_run": dry_run, "format": format, "encoding": encoding, "delimiter": delimiter,
-        "sheet": sheet, "sanitized": sanitized, "mapping": mapping, "locale": locale,
-        "on_error": on_error, "max_error_ratio": max_error_ratio,
-    }  # fmt: skip
-    import_request(resource_type, {"files": [file.filename or ""], **options})
-    run_id = _start(starts, caller.organization, resource_type, file, options, idempotency_key)
+    if form.resource_type not in TABLES:
+        raise RequestError(unknown("resource type for imports", form.resource_type, list(TABLES)))
+    if form.mapping:
+        _check_mapping(form.mapping, form.resource_type)
+    run_id = _start(starts, caller.organization, form, idempotency_key)
     return _answer(starts, run_id, caller.organization, address, response)
 
 
@@ -143,42 +152,67 @@ def cancel_import_job(
 
 @router.post("/imports/jobs/{id}/resume", status_code=202)
 def resume_import_job(
-    id: JobId, caller: ImportsWriter, starts: Starts, address: Address, response: Response
+    id: JobId,
+    caller: ImportsWriter,
+    starts: Starts,
+    address: Address,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> ImportJob:
     """Goes on with an import that failed, from the step that failed, as a new job."""
     find(starts.instance, id, caller.organization, "import")
-    return _answer(starts, starts.resume(id), caller.organization, address, response)
+    run_id = jobs.resume(starts, caller.organization, id, idempotency_key)
+    return _answer(starts, run_id, caller.organization, address, response)
 
 
-def _start(
-    starts: Launcher,
-    organization: str,
-    resource_type: str,
-    file: UploadFile,
-    options: Mapping[str, Any],
-    key: str | None,
-) -> str:
+def _check_mapping(name: str, resource_type: str) -> None:
+    """Refuse a mapping file that is not in the folder of mappings, or that cannot be used.
+
+    Raises:
+        RequestError: it is not there, or says something wrong.
+    """
+    if is_path(name):
+        raise RequestError(
+            f"mapping: {shown(name)} is no name of a mapping file of the server: write it without "
+            "folder and ending."
+        )
+    read_mapping(mapping_path(name)).check_resource_type(resource_type)
+
+
+def _start(starts: Launcher, organization: str, form: ImportForm, key: str | None) -> str:
+    options = form.model_dump(exclude={"file", "resource_type"})
+    import_request(form.resource_type, {"files": [form.file.filename or ""], **options})
+
     def start(tags: Mapping[str, str]) -> str:
-        path = _kept(file)
+        path = _kept(form.file)
         try:
             config = {"files": [str(path)], **options}
-            tagged = {ORGANIZATION_TAG: organization, **tags}
-            return starts.launch(f"import_{resource_type}", config, tagged)
+            return starts.launch(f"import_{form.resource_type}", config, tags)
         except ExportPipelinesError:
             drop_upload(path)
             raise
 
-    request = {"import": resource_type, "name": file.filename, "size": file.size, **options}
-    return once(starts.instance, organization, key, request, start)
+    content = _sha256(form.file) if key else ""
+    request = {"import": form.resource_type, "name": form.file.filename, "content": content}
+    return once(starts.instance, organization, key, {**request, **options}, start)
+
+
+def _sha256(file: UploadFile) -> str:
+    digest = hashlib.sha256()
+    for chunk in _chunks(file):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(file: UploadFile) -> Iterator[bytes]:
+    file.file.seek(0)
+    while chunk := file.file.read(_CHUNK_BYTES):
+        yield chunk
 
 
 def _kept(file: UploadFile) -> Path:
-    def chunks() -> Iterator[bytes]:
-        while chunk := file.file.read(_CHUNK_BYTES):
-            yield chunk
-
     try:
-        return keep_upload(file.filename or "", chunks())
+        return keep_upload(file.filename or "", _chunks(file))
     except OSError as error:
         raise storage_error(error) from None
 

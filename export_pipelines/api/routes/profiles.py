@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from export_pipelines.api.bodies import Body
 from export_pipelines.api.dependencies import Address, ExportsReader, ExportsWriter
+from export_pipelines.api.problems import require_unchanged
 from export_pipelines.formats import FORMATS
 from export_pipelines.registration import profiles as registration
 from export_pipelines.registry import rows
@@ -105,6 +106,7 @@ def update_profile(id: Id, body: ProfileChanges, caller: ExportsWriter) -> Profi
     asked, _ = registration.check(caller.organization, replace(before, **given))
     with writing() as session:
         row = rows.require(session, ProfileRow, caller.organization, id)
+        require_unchanged(registered(row), before)
         registration.change(session, row, asked)
         return _shown(row)
 

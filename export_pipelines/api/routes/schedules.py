@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from export_pipelines.api.bodies import Body
 from export_pipelines.api.dependencies import Address, ExportsReader, ExportsWriter, Records
+from export_pipelines.api.problems import require_unchanged
 from export_pipelines.clock import written
 from export_pipelines.cron import next_times
 from export_pipelines.errors import RequestError
@@ -144,6 +145,7 @@ def update_schedule(
     asked = registration.check(caller.organization, replace(before, **given))
     with registering(records) as session:
         row = rows.require(session, ScheduleRow, caller.organization, id)
+        require_unchanged(registration.current(session, row), before)
         registration.change(session, row, asked)
     return _view(records, row, is_active=asked.is_active)
 

@@ -1,6 +1,7 @@
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -135,6 +136,9 @@ def test_of_many_at_once_as_many_are_accepted_as_may_be(
     assert refused.json()["error_code"] == "TOO_MANY_EXPORTS"
     assert int(refused.headers["retry-after"]) > 0
     assert server.instance.get_runs_count() == before + 3
+    events = Path(server.instance.root_directory, "history", "runs").iterdir()
+    known = {"index", *(run.run_id for run in server.instance.get_runs())}
+    assert {path.name.partition(".")[0] for path in events} <= known
 
 
 def test_one_request_is_carried_out_once(server: Server) -> None:

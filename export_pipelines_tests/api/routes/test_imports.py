@@ -69,6 +69,12 @@ def test_an_import_that_ended_has_counts_and_its_report(server: Server, tmp_path
         ({"content": b""}, 422, "empty"),
         ({"mapping": "/etc/passwd"}, 422, "mapping"),
         ({"mapping": "../secret.yaml"}, 422, "mapping"),
+        ({"mapping": "workspace.yaml"}, 422, "without folder and ending"),
+        ({"mapping": "nope"}, 422, "no mapping file"),
+        ({"mapping": ".."}, 422, "no mapping file"),
+        ({"mapping": "a\0b"}, 422, "no mapping file"),
+        ({"mapping": "olist_products", "resource_type": "suppliers"}, 422, "not suppliers"),
+        ({"dryrun": "true"}, 422, "no field dryrun"),
         ({"max_error_ratio": "7"}, 422, "max_error_ratio"),
         ({"on_error": "ignore"}, 422, "on_error"),
     ],
@@ -100,6 +106,8 @@ def test_a_file_that_is_sent_twice_is_imported_once(server: Server) -> None:
     first = upload(server, headers=headers).json()
     assert upload(server, headers=headers).json()["id"] == first["id"]
     assert upload(server, ROWS + b"A-5,Fifth\n", headers=headers).status_code == 422
+    assert upload(server, ROWS.replace(b"First", b"Other"), headers=headers).status_code == 422
+    assert waiting(server, first["id"]).read_bytes() == ROWS
     run = server.instance.get_run_by_id(first["id"])
     assert run
     assert run.status is dg.DagsterRunStatus.QUEUED

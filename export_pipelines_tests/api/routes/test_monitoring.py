@@ -41,6 +41,13 @@ def test_what_waits_is_counted_and_answers_are_timed(server: Server) -> None:
     assert after["export_pipelines_queue_depth"] == 0
 
 
+def test_answers_of_no_route_are_counted_together(server: Server) -> None:
+    for path in ("/nothing", "/exports/none/at/all"):
+        server.get(path, 404)
+    route = 'method="GET",route="none",status="404"'
+    assert metrics(server)[f"export_pipelines_api_request_seconds_count{{{route}}}"] == 2
+
+
 def test_it_says_that_it_is_there_and_ready(server: Server) -> None:
     assert server.client.get("/healthz").json() == {"status": "ok"}
     ready = server.client.get("/readyz")

@@ -1,5 +1,8 @@
+from typing import Any
+
 import pytest
 
+from export_pipelines.registration import profiles, schedules
 from export_pipelines_tests.api.server import API, Server
 
 NAME = "Weekly Products Export"
@@ -60,6 +63,31 @@ def test_what_is_wrong_is_named_and_nothing_registered(
     asked = {"schedule_name": NAME, "cron_expression": "@daily", **changes}
     assert part in server.post("/exports/schedules", status, asked)["detail"]
     assert server.get("/exports/schedules")["items"] == []
+
+
+def test_a_change_since_it_was_read_is_not_undone(
+    server: Server, platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = {"schedule_name": NAME, "cron_expression": "@daily"}
+    profile = {"name": "names", "format": "csv"}
+    for kind, asked, module in (
+        ("schedules", schedule, schedules),
+        ("profiles", profile, profiles),
+    ):
+        made = server.post(f"/exports/{kind}", 201, asked)
+        path = f"/exports/{kind}/{made['id']}"
+
+        def change_first(*arguments: Any, path: str = path, module: Any = module) -> Any:
+            monkeypatch.undo()
+            assert server.ask("PATCH", path, json={"is_active": False}).status_code == 200
+            return module.check(*arguments)
+
+        monkeypatch.setattr(module, "check", change_first)
+        answer = server.ask("PATCH", path, json={"platforms": ["drive"]})
+        assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+        changed = server.ask("PATCH", path, json={"platforms": ["drive"]}).json()
+        assert (changed["is_active"], changed["platforms"]) == (False, ["drive"])
+        assert server.ask("DELETE", path).status_code == 204
 
 
 def test_a_profile_is_registered_changed_and_deleted(server: Server, platform: str) -> None:
