@@ -1,6 +1,5 @@
 """Platforms: where exports are delivered (P24-P29, made whole: P38)."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -103,18 +102,17 @@ def create_platform(
     body: PlatformBody, caller: PlatformsWriter, address: Address, response: Response
 ) -> PlatformView:
     """Registers a platform."""
-    _require_rights(caller, body.platform_type, body.config)
-    asked = registration.check(
-        Platform(
-            body.name,
-            body.platform_type,
-            body.config,
-            is_active=body.is_active,
-            auto_upload=body.auto_upload,
-        )
+    asked = Platform(
+        body.name,
+        body.platform_type,
+        body.config,
+        is_active=body.is_active,
+        auto_upload=body.auto_upload,
     )
+    _require_rights(caller, asked)
+    checked = registration.check(asked)
     with writing() as session:
-        row = registration.add(session, caller.organization, asked)
+        row = registration.add(session, caller.organization, checked)
     response.headers["Location"] = f"{address}/exports/platforms/{row.id}"
     return shown_platform(row)
 
@@ -139,7 +137,6 @@ def update_platform(id: Id, body: PlatformChanges, caller: PlatformsWriter) -> P
     """Changes a platform."""
     with writing() as session:
         row = rows.require(session, PlatformRow, caller.organization, id)
-        _require_rights(caller, row.platform_type, body.config)
         before = registration.registered(row)
         merged = {**before.fields, **body.config}
         asked = replace(
@@ -151,7 +148,10 @@ def update_platform(id: Id, body: PlatformChanges, caller: PlatformsWriter) -> P
             is_active=before.is_active if body.is_active is None else body.is_active,
             auto_upload=before.auto_upload if body.auto_upload is None else body.auto_upload,
         )
-        registration.change(session, row, registration.check(asked))
+        _require_rights(caller, asked)
+        checked = registration.check(asked)
+        registration.require_secrets(before, checked, body.config)
+        registration.change(session, row, checked)
         return shown_platform(row)
 
 
@@ -181,11 +181,11 @@ def _sentence(error: ExportPipelinesError | None) -> str | None:
     return str(error) if error else None
 
 
-def _require_rights(caller: Caller, platform_type: str, config: Mapping[str, Any]) -> None:
-    """Keep the server's own folders and variables from all but those who run it.
+def _require_rights(caller: Caller, asked: Platform) -> None:
+    """Keep the server's own files, credentials and variables from all but those who run it.
 
     Raises:
         ScopeMissing: the key has no right to them.
     """
-    if platform_type == "local" or any(isinstance(value, dict) for value in config.values()):
+    if registration.uses_machine(asked):
         require(caller, "admin")
