@@ -18,16 +18,21 @@ from urllib.parse import parse_qs, quote
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from export_pipelines.api.callers import ApiKeyRefused, Caller, Remembered, authenticate, with_key
+from export_pipelines.api.callers import (
+    SIGNING_KEYS,
+    ApiKeyRefused,
+    Caller,
+    authenticate,
+    with_key,
+)
 from export_pipelines.errors import ExportPipelinesError
-from export_pipelines.registry.signing import LONGEST_SECONDS, signing_keys
+from export_pipelines.registry.signing import LONGEST_SECONDS
 
 COOKIE = "export_pipelines_session"
 LOGIN, LOGOUT = "/login", "/logout"
 
 _LONGEST_FORM = 4_096
 _END = re.compile(r"[0-9]{1,12}")
-_SIGNING_KEYS = Remembered(signing_keys)
 
 _STYLE = """
 :root { color-scheme: light dark; --page: #f3f4f8; --card: #fff; --text: #1c2030; --faint: #5d6479;
@@ -186,14 +191,14 @@ async def _filled(request: Request) -> dict[str, str]:
 
 async def _session(caller: Caller) -> str:
     end = str(int(time.time()) + LONGEST_SECONDS)
-    key = (await _SIGNING_KEYS.current())[0]
+    key = (await SIGNING_KEYS.current())[0]
     return f"{caller.key_id}.{end}.{_signature(key, caller.key_id, end)}"
 
 
 async def _is_signed(key_id: str, end: str, signature: str) -> bool:
     """Return whether one of the keys has signed it; one that was made just now counts."""
     signed = partial(_has_signed, key_id, end, signature)
-    return signed(await _SIGNING_KEYS.recent()) or signed(await _SIGNING_KEYS.current())
+    return signed(await SIGNING_KEYS.recent()) or signed(await SIGNING_KEYS.current())
 
 
 def _has_signed(key_id: str, end: str, signature: str, keys: Sequence[bytes]) -> bool:

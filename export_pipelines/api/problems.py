@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from export_pipelines.api.callers import ApiKeyRefused, ScopeMissing
+from export_pipelines.api.outward import TooManyCalls
 from export_pipelines.clock import now
 from export_pipelines.errors import (
     ExportPipelinesError,
@@ -59,6 +60,7 @@ _KINDS: tuple[tuple[type[ExportPipelinesError], int, str], ...] = (
     (ScopeMissing, 403, "PERMISSION_DENIED"),
     (ApiKeyRefused, 401, "INVALID_API_KEY"),
     (TooManyExports, 429, "TOO_MANY_EXPORTS"),
+    (TooManyCalls, 429, "RATE_LIMIT_EXCEEDED"),
     (PlatformError, 502, "PLATFORM_FAILED"),
     (Interrupted, 409, "CONFLICT"),
 )

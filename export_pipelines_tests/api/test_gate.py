@@ -369,7 +369,7 @@ def test_a_session_that_another_process_began_is_known_at_once(
     log_in(browser, key)
     rotate_signing_key()
     with monkeypatch.context() as patch, client() as other:
-        patch.setattr(login, "_SIGNING_KEYS", Remembered(signing_keys))
+        patch.setattr(login, "SIGNING_KEYS", Remembered(signing_keys))
         log_in(other, key)
         cookie = {"Cookie": f"{COOKIE}={other.cookies[COOKIE]}"}
     browser.cookies.clear()

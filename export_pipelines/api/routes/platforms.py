@@ -1,6 +1,7 @@
 """Platforms: where exports are delivered (P24-P29, made whole: P38)."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
@@ -9,6 +10,7 @@ from pydantic import BaseModel, Field
 from export_pipelines.api.bodies import Body
 from export_pipelines.api.callers import Caller, require
 from export_pipelines.api.dependencies import Address, ExportsReader, PlatformsWriter
+from export_pipelines.api.outward import asking
 from export_pipelines.errors import ExportPipelinesError
 from export_pipelines.platforms import PLATFORMS
 from export_pipelines.platforms.configuration import open_platform
@@ -163,11 +165,15 @@ def delete_platform(id: Id, caller: PlatformsWriter) -> None:
 
 
 @router.post("/exports/platforms/{id}/check")
-def check_platform(id: Id, caller: PlatformsWriter) -> PlatformCheck:
+async def check_platform(id: Id, caller: PlatformsWriter) -> PlatformCheck:
     """Writes, lists, reads and deletes a small file on a platform, and says what fails."""
+    return await asking(caller.organization, partial(_checked, id, caller.organization))
+
+
+def _checked(name_or_id: str, organization: str) -> PlatformCheck:
     with reading() as session:
-        name = rows.require(session, PlatformRow, caller.organization, id).name
-    platform = open_platform(name, caller.organization)
+        name = rows.require(session, PlatformRow, organization, name_or_id).name
+    platform = open_platform(name, organization)
     steps = [
         CheckedStepView(name=each.name, error=_sentence(each.error), seconds=round(each.seconds, 3))
         for each in platform.check()

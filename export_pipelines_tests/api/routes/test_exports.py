@@ -6,7 +6,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from export_pipelines.api.callers import Remembered
+from export_pipelines.api.routes import exports
 from export_pipelines.formats import FORMATS
+from export_pipelines.registry import signing
+from export_pipelines.registry.signing import rotate_signing_key, signing_keys
 from export_pipelines_tests.api.server import API, Server
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -225,3 +229,27 @@ def test_links_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = server.client.get(link)
     assert (answer.status_code, answer.json()["code"]) == (403, "link_refused")
     assert "expired" in answer.json()["detail"]
+
+
+def test_a_link_of_a_key_that_another_process_has_just_made_is_good(server: Server) -> None:
+    run_id = server.export("csv", resource_type="suppliers")
+    before = server.get(f"/exports/jobs/{run_id}")["file_url"]
+    assert server.client.get(before).status_code == 200
+    rotate_signing_key()
+    signing._known.clear()
+    after = server.get(f"/exports/jobs/{run_id}")["file_url"]
+    assert [server.client.get(link).status_code for link in (after, before)] == [200, 200]
+
+
+def test_links_that_are_not_good_do_not_keep_the_registry_busy(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    counted = Remembered(lambda: read.append(1) or signing_keys())
+    monkeypatch.setattr(exports, "SIGNING_KEYS", counted)
+    bad = f"{API}/exports/files/none?expires=1&signature=none"
+    began = time.monotonic()
+    with ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(server.client.get, [bad] * 60))
+    assert {answer.status_code for answer in answers} == {403}
+    assert len(read) <= 2 + (time.monotonic() - began) / 0.1

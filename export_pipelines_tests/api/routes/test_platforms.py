@@ -1,3 +1,6 @@
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -139,3 +142,25 @@ def test_a_platform_is_checked(server: Server, tmp_path: Path) -> None:
     assert [step["name"] for step in found["steps"]][:1] == ["connect"]
     assert list(tmp_path.iterdir()) == []
     server.ask("PATCH", "/exports/platforms/nas", json={"auto_upload": False})
+
+
+@pytest.fixture
+def silent(server: Server) -> Iterator[str]:
+    """Register a platform that takes connections and says nothing, and return the way to it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = {"host": "127.0.0.1", "port": listener.getsockname()[1], "timeout_seconds": 1}
+        asked = {"name": "silent", "platform_type": "ftp", "config": config}
+        path = f"/exports/platforms/{server.post('/exports/platforms', 201, asked)['id']}"
+        yield path
+        server.ask("DELETE", path)
+
+
+def test_of_silent_platforms_only_some_are_waited_for(server: Server, silent: str) -> None:
+    with ThreadPoolExecutor(7) as threads:
+        answers = list(threads.map(lambda _: server.ask("POST", f"{silent}/check"), range(7)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 4 + [429] * 3
+    for answer in answers:
+        if answer.status_code == 429:
+            assert answer.json()["code"] == "too_many_calls"
+            assert int(answer.headers["retry-after"]) > 0
+    assert server.post(f"{silent}/check", 200)["passed"] is False
