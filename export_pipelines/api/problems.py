@@ -81,7 +81,7 @@ _DESCRIPTIONS = {
     404: "There is nothing of that name or id.",
     409: "It does not go together with what is there, or with what is going on.",
     410: "It was there, and was removed.",
-    413: "The file is too large.",
+    413: "The request is too large.",
     422: "Something in the request is wrong.",
     429: "Too many exports at once, or too many requests.",
     502: "A platform failed.",

@@ -27,6 +27,7 @@ from export_pipelines.api.dependencies import (
 from export_pipelines.api.downloads import download
 from export_pipelines.api.idempotency import once
 from export_pipelines.api.launching import Launcher
+from export_pipelines.api.operations import Operation
 from export_pipelines.api.outward import SENDERS
 from export_pipelines.catalog.entities import ENTITIES
 from export_pipelines.errors import RequestError, unknown
@@ -39,7 +40,7 @@ from export_pipelines.runs.links import LinkRefused, check_link
 from export_pipelines.runs.listing import Wanted, find
 from export_pipelines.runs.views import ExportJob, view
 
-router = APIRouter(tags=["exports"])
+router = APIRouter(tags=["exports"], route_class=Operation)
 _READERS = CapacityLimiter(2)
 """More threads that read jobs at once only keep each other from it."""
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from export_pipelines.api.bodies import Body
 from export_pipelines.api.callers import Caller, require
 from export_pipelines.api.dependencies import Address, ExportsReader, PlatformsWriter
+from export_pipelines.api.operations import Operation
 from export_pipelines.api.outward import asking
 from export_pipelines.errors import ExportPipelinesError
 from export_pipelines.platforms import PLATFORMS
@@ -20,7 +21,7 @@ from export_pipelines.registry import rows
 from export_pipelines.registry.database import reading, writing
 from export_pipelines.registry.models import PlatformRow
 
-router = APIRouter(tags=["platforms"])
+router = APIRouter(tags=["platforms"], route_class=Operation)
 Id = Annotated[str, Path(description="Its id or name.", max_length=100)]
 _CONFIG = (
     "Its fields, secrets included, which are encrypted and never shown again. "

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from export_pipelines.api.bodies import Body
 from export_pipelines.api.dependencies import Address, ExportsReader, ExportsWriter
+from export_pipelines.api.operations import Operation
 from export_pipelines.formats import FORMATS
 from export_pipelines.registration import profiles as registration
 from export_pipelines.registry import rows
@@ -15,7 +16,7 @@ from export_pipelines.registry.database import reading, writing
 from export_pipelines.registry.models import ProfileRow
 from export_pipelines.registry.profiles import Profile, registered
 
-router = APIRouter(tags=["profiles"])
+router = APIRouter(tags=["profiles"], route_class=Operation)
 Id = Annotated[str, Path(description="Its id or name.", max_length=100)]
 _REQUEST = (
     "The export, as the body of POST /exports/{format}/{resource_type} has it, with its "

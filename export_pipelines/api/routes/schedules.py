@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from export_pipelines.api.bodies import Body
 from export_pipelines.api.dependencies import Address, ExportsReader, ExportsWriter, Records
+from export_pipelines.api.operations import Operation
 from export_pipelines.clock import written
 from export_pipelines.cron import next_times
 from export_pipelines.errors import RequestError
@@ -22,7 +23,7 @@ from export_pipelines.registry.profiles import DEFAULT
 from export_pipelines.registry.schedules import ALERT_MINUTES, Schedule
 from export_pipelines.staleness import late_schedules
 
-router = APIRouter(tags=["schedules"])
+router = APIRouter(tags=["schedules"], route_class=Operation)
 Id = Annotated[str, Path(description="Its id or name.", max_length=100)]
 _NEXT_TIMES = 5
 _CRON = "When it is due, such as 0 9 * * 1 for Mondays at 9:00; or @daily, @weekly, ..."

@@ -16,6 +16,7 @@ from export_pipelines.api.dependencies import (
     ExportsWriter,
     Limit,
 )
+from export_pipelines.api.operations import Operation
 from export_pipelines.api.outward import asking
 from export_pipelines.registration import webhooks as registration
 from export_pipelines.registration.webhooks import Webhook
@@ -25,7 +26,7 @@ from export_pipelines.registry.models import DeliveryRow, WebhookRow
 from export_pipelines.webhooks.delivering import send_test
 from export_pipelines.webhooks.topics import SUBSCRIPTIONS
 
-router = APIRouter(tags=["webhooks"])
+router = APIRouter(tags=["webhooks"], route_class=Operation)
 Id = Annotated[str, Path(description="Its id or name.", max_length=100)]
 EventId = Annotated[str, Path(description="The event's id or the delivery's.", max_length=200)]
 _TOPICS: dict[str, Any] = {"items": {"type": "string", "enum": list(SUBSCRIPTIONS)}}
