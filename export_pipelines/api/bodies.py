@@ -1,7 +1,7 @@
 """What requests bring: made of the formats' own run config, so that both say the same."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
@@ -16,6 +16,9 @@ _PLATFORMS = (
     "Names or ids of registered platforms to deliver to. null: all that upload automatically. "
     "[]: none."
 )
+
+PlatformNames: TypeAlias = Annotated[list[str], Field(max_length=100)]
+"""Names or ids of platforms, each of which is looked up."""
 
 
 class Body(BaseModel):
@@ -85,7 +88,7 @@ def export_body(format_name: str) -> type[ExportBody]:
         )
     compressions = Literal[tuple(output_format.compressions)]  # type: ignore[valid-type]
     fields["compression"] = (compressions, Field(**_said(schema, "compression")))
-    fields["platforms"] = (list[str] | None, Field(default=None, description=_PLATFORMS))
+    fields["platforms"] = (PlatformNames | None, Field(default=None, description=_PLATFORMS))
     for name, option in output_format.options.model_fields.items():
         fields[name] = (option.annotation, option)
     title = f"{format_name.capitalize()}Export"

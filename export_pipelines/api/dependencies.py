@@ -7,6 +7,7 @@ import dagster as dg
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPBearer
 
+from export_pipelines import settings
 from export_pipelines.api.callers import Caller, require
 from export_pipelines.api.idempotency import KEY_CHARACTERS
 from export_pipelines.api.launching import Launcher
@@ -46,8 +47,13 @@ class Scoped:
 
 
 async def address(request: Request) -> str:
-    """Return where the API is, as its caller reaches it."""
-    return f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}"
+    """Return where the API is, as its caller reaches it.
+
+    Raises:
+        RequestError: the settings name no right address.
+    """
+    server = settings.public_url("") or f"{request.url.scheme}://{request.url.netloc}"
+    return f"{server}{request.scope['root_path']}"
 
 
 Records: TypeAlias = Annotated[dg.DagsterInstance, Depends(_records)]

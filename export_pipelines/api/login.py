@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, quote
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from export_pipelines import settings
 from export_pipelines.api.callers import (
     SIGNING_KEYS,
     ApiKeyRefused,
@@ -141,7 +142,7 @@ async def login(request: Request) -> Response:
         COOKIE,
         value,
         max_age=LONGEST_SECONDS,
-        secure=request.url.scheme == "https",
+        secure=_is_safe(request),
         httponly=True,
         samesite="strict",
     )
@@ -151,9 +152,7 @@ async def login(request: Request) -> Response:
 async def logout(request: Request) -> Response:
     """End the session of a browser."""
     response = RedirectResponse(LOGIN, 303, {"Cache-Control": "no-store"})
-    response.delete_cookie(
-        COOKIE, secure=request.url.scheme == "https", httponly=True, samesite="strict"
-    )
+    response.delete_cookie(COOKIE, secure=_is_safe(request), httponly=True, samesite="strict")
     return response
 
 
@@ -174,6 +173,11 @@ async def session_caller(cookie: str) -> Caller | None:
         return await with_key(key_id)
     except ApiKeyRefused:
         return None
+
+
+def _is_safe(request: Request) -> bool:
+    """Return whether browsers reach this server over TLS, perhaps by a proxy."""
+    return (settings.public_url("") or str(request.url)).startswith("https:")
 
 
 async def _filled(request: Request) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What goes wrong, as the API says it: Pixee's shape (features 1.7), a field and a stable code."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Match, Route
 
 from export_pipelines.api.callers import ApiKeyRefused, ScopeMissing
 from export_pipelines.api.outward import TooManyCalls
@@ -28,6 +29,7 @@ from export_pipelines.runs.files import FilesRemoved, NoFiles, NotCompleted
 from export_pipelines.runs.links import LinkRefused
 
 RETRY_SECONDS = 5
+_METHOD_NOT_ALLOWED = 405
 
 
 class Conflict(ExportPipelinesError):
@@ -132,8 +134,13 @@ def explained(error: ExportPipelinesError) -> JSONResponse:
     )
 
 
-def explain_all(app: FastAPI) -> None:
-    """Have an application answer every error in this shape."""
+def explain_all(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Have an application answer every error in this shape.
+
+    Args:
+        app: the application.
+        routes: its operations.
+    """
 
     @app.exception_handler(ExportPipelinesError)
     def known(request: Request, error: ExportPipelinesError) -> JSONResponse:
@@ -145,7 +152,10 @@ def explain_all(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def plain(request: Request, error: HTTPException) -> JSONResponse:
-        return problem(error.status_code, str(error.detail), headers=error.headers)
+        headers = error.headers
+        if error.status_code == _METHOD_NOT_ALLOWED:
+            headers = {"Allow": _allowed(request, routes)}
+        return problem(error.status_code, str(error.detail), headers=headers)
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -155,6 +165,15 @@ def explain_all(app: FastAPI) -> None:
             "people who run this server.",
             error_code="INTERNAL_ERROR",
         )
+
+
+def _allowed(request: Request, routes: Sequence[BaseRoute]) -> str:
+    """Return the methods that a path has: each route knows only its own."""
+    found: set[str] = set()
+    for route in routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return ", ".join(sorted(found))
 
 
 def _invalid(first: Mapping[str, Any]) -> JSONResponse:

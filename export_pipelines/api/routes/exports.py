@@ -9,6 +9,7 @@ import dagster as dg
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from export_pipelines import settings
 from export_pipelines.api import jobs
@@ -269,7 +270,16 @@ for _name in FORMATS:
     _add_format(_name)
 
 
-@router.post("/exports/{format}/{resource_type}", include_in_schema=False)
+class _UnknownFormat(StringConvertor):
+    """What may be a format: none of the other names that follow `/exports/`."""
+
+    regex = "(?!(?:types|jobs|files|platforms|profiles|schedules)/)[^/]+"
+
+
+register_url_convertor("unknown_format", _UnknownFormat())
+
+
+@router.post("/exports/{format:unknown_format}/{resource_type}", include_in_schema=False)
 def refuse_unknown_format(format: str, resource_type: str, caller: ExportsWriter) -> None:
     """Says which formats there are."""
     raise RequestError(unknown("format", format, list(FORMATS)))

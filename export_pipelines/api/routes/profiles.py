@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 
-from export_pipelines.api.bodies import Body
+from export_pipelines.api.bodies import Body, PlatformNames
 from export_pipelines.api.dependencies import Address, ExportsReader, ExportsWriter
 from export_pipelines.api.operations import Operation
 from export_pipelines.formats import FORMATS
@@ -31,7 +31,7 @@ class ProfileBody(Body):
     name: str
     format: str = Field(json_schema_extra={"enum": list(FORMATS)})
     request: dict[str, Any] = Field(default={}, description=_REQUEST)
-    platforms: list[str] | None = Field(default=None, description=_PLATFORMS)
+    platforms: PlatformNames | None = Field(default=None, description=_PLATFORMS)
     is_active: bool = Field(default=True, description="Whether schedules may run it.")
 
 
@@ -40,7 +40,7 @@ class ProfileChanges(Body):
 
     format: str | None = Field(default=None, json_schema_extra={"enum": [*FORMATS, None]})
     request: dict[str, Any] | None = Field(default=None, description=_REQUEST)
-    platforms: list[str] | None = Field(default=None, description=_PLATFORMS)
+    platforms: PlatformNames | None = Field(default=None, description=_PLATFORMS)
     is_active: bool | None = None
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from export_pipelines.api.bodies import Body
+from export_pipelines.api.bodies import Body, PlatformNames
 from export_pipelines.api.dependencies import Address, ExportsReader, ExportsWriter, Records
 from export_pipelines.api.operations import Operation
 from export_pipelines.clock import written
@@ -39,7 +39,7 @@ class ScheduleBody(Body):
     platform_id: str | None = Field(
         default=None, description="The only platform that it delivers to, by id or name."
     )
-    platforms: list[str] | None = Field(default=None, description=_PLATFORMS)
+    platforms: PlatformNames | None = Field(default=None, description=_PLATFORMS)
     profile: str = Field(
         default=DEFAULT,
         description="What it exports, by name or id; all active products as CSV by default.",
@@ -56,7 +56,7 @@ class ScheduleChanges(Body):
     cron_expression: str | None = Field(default=None, description=_CRON)
     timezone: str | None = None
     platform_id: str | None = None
-    platforms: list[str] | None = Field(default=None, description=_PLATFORMS)
+    platforms: PlatformNames | None = Field(default=None, description=_PLATFORMS)
     profile: str | None = None
     alert_after_minutes: int | None = None
     is_active: bool | None = None

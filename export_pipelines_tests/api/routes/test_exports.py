@@ -87,6 +87,7 @@ def test_a_completed_export_is_read_and_downloaded(server: Server) -> None:
         ({"unknown": 1}, 422, "unknown_field", "unknown"),
         ({"compression": "rar"}, 422, "request_invalid", "compression"),
         ({"platforms": ["nowhere"]}, 422, "platform_misconfigured", "nowhere"),
+        ({"platforms": ["nowhere"] * 101}, 422, "request_invalid", "100 items"),
         ({"platforms": [{"local": {"folder": "/"}}]}, 422, "request_invalid", "platforms.0"),
         ({"include_fields": ["sku"], "fields": ["sku"]}, 422, "request_invalid", "only one"),
         ([], 422, "request_invalid", "body"),
@@ -201,7 +202,13 @@ def test_jobs_are_listed_in_pages_and_filtered(server: Server) -> None:
     assert listed("created_from=2020-01-01") == newest_first
     assert listed("created_to=2020-01-01T00:00:00Z") == []
     assert "is no time" in server.get("/exports/jobs?created_from=soon", 422)["detail"]
-    assert "next_cursor" in server.get("/exports/jobs?cursor=x", 422)["detail"]
+    theirs = server.export("csv", resource_type="suppliers")
+    details = [
+        server.get(f"/exports/jobs?cursor={each}", 422, key=key)["detail"].replace(each, "ID")
+        for each in (theirs, theirs[::-1])
+    ]
+    assert details[0] == details[1]
+    assert "of a page of exports" in details[0]
 
 
 def test_an_ended_export_is_deleted_with_its_files(server: Server) -> None:
@@ -253,3 +260,17 @@ def test_links_that_are_not_good_do_not_keep_the_registry_busy(
         answers = list(threads.map(server.client.get, [bad] * 60))
     assert {answer.status_code for answer in answers} == {403}
     assert len(read) <= 2 + (time.monotonic() - began) / 0.1
+
+
+def test_links_lead_to_where_others_reach_the_server(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORT_PIPELINES_PUBLIC_URL", "https://shop.example/")
+    run_id = server.export("csv", resource_type="suppliers")
+    job = server.get(f"/exports/jobs/{run_id}", headers={"Host": "backend:8080"})
+    for url in (job["file_url"], job["files"][0]["url"]):
+        assert url.startswith(f"https://shop.example{API}/exports/files/{run_id}?")
+    answer = server.ask("POST", "/exports/csv/suppliers")
+    assert answer.headers["location"].startswith(f"https://shop.example{API}/exports/jobs/")
+    monkeypatch.setenv("EXPORT_PIPELINES_PUBLIC_URL", "shop.example")
+    assert "PUBLIC_URL" in server.get(f"/exports/jobs/{run_id}", 422)["detail"]
