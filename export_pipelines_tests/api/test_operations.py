@@ -54,7 +54,7 @@ def test_a_body_is_not_read_for_who_may_not_send_it(app: FastAPI) -> None:
 def status_of(app: FastAPI, method: str, path: str, receive: Any, *scopes: str) -> int:
     """Return the status of an answer to somebody with scopes, whose body comes by `receive`."""
     caller = Caller("", "key", "default", frozenset(scopes))
-    statuses = []
+    statuses: list[int] = []
 
     async def send(message: Any) -> None:
         if message["type"] == "http.response.start":

@@ -251,9 +251,13 @@ def test_a_link_of_a_key_that_another_process_has_just_made_is_good(server: Serv
 def test_links_that_are_not_good_do_not_keep_the_registry_busy(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read: list[int] = []
-    counted = Remembered(lambda: read.append(1) or signing_keys())
-    monkeypatch.setattr(exports, "SIGNING_KEYS", counted)
+    read: list[list[bytes]] = []
+
+    def counted() -> list[bytes]:
+        read.append(signing_keys())
+        return read[-1]
+
+    monkeypatch.setattr(exports, "SIGNING_KEYS", Remembered(counted))
     bad = f"{API}/exports/files/none?expires=1&signature=none"
     began = time.monotonic()
     with ThreadPoolExecutor(12) as threads:

@@ -72,8 +72,9 @@ def test_nothing_that_is_not_documented_is_answered_without_a_key(server: Server
     for part in (exports, imports, keys, platforms, profiles, schedules, webhooks):
         for route in part.router.routes:
             assert isinstance(route, APIRoute)
+            assert route.methods
             path = re.sub(r"\{[^}]*\}", "x", route.path)
-            for method in ("POST", *route.methods):
+            for method in {"POST"} | route.methods:
                 answer = server.client.request(method, f"{API}{path}")
                 is_link = route.path == OPEN and method != "POST"
                 assert answer.status_code == (403 if is_link else 401), (method, path)

@@ -2,6 +2,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ GDRIVE = {
     "platform_type": "gdrive",
     "config": {"credentials": "...", "folder_id": "1abc123xyz"},
 }
-FTP = {"host": "ftp.example.com", "username": "shop", "password": "hunter2 hunter2"}
+FTP: dict[str, Any] = {"host": "ftp.example.com", "username": "shop", "password": "hunter2 hunter2"}
 
 
 def test_a_platform_is_registered_and_its_secrets_are_not_shown(server: Server) -> None:
@@ -58,7 +59,7 @@ def test_a_wrong_field_is_named(server: Server) -> None:
 
 S3_KEYS = {"aws_access_key_id": "AKIATENANT", "aws_secret_access_key": "hunter2"}
 SFTP = {"host": "files.example.com", "username": "shop", "password": "hunter2"}
-OF_THE_SERVER = [
+OF_THE_SERVER: list[tuple[str, dict[str, Any]]] = [
     ("local", {"folder": "/tmp"}),
     ("ftp", {**FTP, "password": {"env": "AWS_SECRET_ACCESS_KEY"}}),
     ("ftp", {**FTP, "ca_file": "/etc/passwd"}),
@@ -75,7 +76,7 @@ OF_THE_SERVER = [
 
 @pytest.mark.parametrize(("platform_type", "config"), OF_THE_SERVER)
 def test_what_is_of_the_server_is_for_those_who_run_it(
-    server: Server, platform_type: str, config: dict[str, str]
+    server: Server, platform_type: str, config: dict[str, Any]
 ) -> None:
     asked = {"name": "inside", "platform_type": platform_type, "config": config}
     key = server.key("default", "platforms:write", "exports:read")
