@@ -13,7 +13,7 @@ GDRIVE = {
     "platform_type": "gdrive",
     "config": {"credentials": "...", "folder_id": "1abc123xyz"},
 }
-FTP: dict[str, Any] = {"host": "ftp.example.com", "username": "shop", "password": "hunter2 hunter2"}
+FTP = {"host": "ftp.example.com", "username": "shop", "password": "hunter2 hunter2"}
 
 
 def test_a_platform_is_registered_and_its_secrets_are_not_shown(server: Server) -> None:
@@ -98,8 +98,8 @@ def test_what_is_of_the_server_is_not_changed_by_others(
         assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
     own = {"config": {"password": "another"}}
     assert server.ask("PATCH", path, json=own, key=key).status_code == 200
-    own = {"config": {"password": {"env": "PARTNER_PASSWORD"}}}
-    assert server.ask("PATCH", path, json=own, key=key).status_code == 403
+    variable = {"config": {"password": {"env": "PARTNER_PASSWORD"}}}
+    assert server.ask("PATCH", path, json=variable, key=key).status_code == 403
     server.ask("DELETE", path)
 
 
