@@ -170,7 +170,7 @@ def explain_all(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 def _allowed(request: Request, routes: Sequence[BaseRoute]) -> str:
     """Return the methods that a path has: each route knows only its own."""
     found: set[str] = set()
-    for route in routes:
+    for route in (*request.app.routes, *routes):
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
             found |= route.methods or set()
     return ", ".join(sorted(found))

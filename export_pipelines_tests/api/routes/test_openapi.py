@@ -91,6 +91,7 @@ def test_a_wrong_method_is_told_the_right_ones(server: Server) -> None:
             answer = server.ask(method, re.sub(r"\{[^}]*\}", "x", path))
             assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
             assert answer.headers["allow"] == ", ".join(sorted(right)), (method, path)
+    assert server.ask("POST", "/openapi.json").headers["allow"] == "GET, HEAD"
 
 
 def test_every_operation_says_what_it_does_and_asks_for_a_key(server: Server) -> None:
