@@ -28,14 +28,32 @@ def config_type(field: FieldInfo) -> Any:
 
 def may_have_lines(field: FieldInfo) -> bool:
     """Return whether a text may be of several lines."""
-    extra = field.json_schema_extra
-    return isinstance(extra, dict) and bool(extra.get("lines"))
+    return _is_marked(field, "lines")
 
 
 def is_secret(field: FieldInfo) -> bool:
     """Return whether a field's value must never be shown."""
+    return _is_marked(field, "secret")
+
+
+def is_address(field: FieldInfo) -> bool:
+    """Return whether a field says where secrets are sent to, or how they are guarded on the way."""
+    return _is_marked(field, "address")
+
+
+def is_of_machine(field: FieldInfo) -> bool:
+    """Return whether a field's value names something of the machine where exports run."""
+    return _is_marked(field, "of_machine")
+
+
+def is_else_of_machine(field: FieldInfo) -> bool:
+    """Return whether something of the machine where exports run is used in place of no value."""
+    return _is_marked(field, "else_of_machine")
+
+
+def _is_marked(field: FieldInfo, mark: str) -> bool:
     extra = field.json_schema_extra
-    return isinstance(extra, dict) and bool(extra.get("secret"))
+    return isinstance(extra, dict) and bool(extra.get(mark))
 
 
 def choice(values: tuple[str, ...]) -> dg.Enum:

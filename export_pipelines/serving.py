@@ -172,8 +172,9 @@ def _servers(home: Path, place: Place) -> list[Server]:
         **os.environ,
         "DAGSTER_HOME": str(home),
         "EXPORT_PIPELINES_HOME": str(settings.home_folder()),
-        "EXPORT_PIPELINES_PUBLIC_URL": settings.public_url(place.own_address),
     }
+    # Requests tell the web server where it is, unless somebody has said so.
+    linking = {**environment, "EXPORT_PIPELINES_PUBLIC_URL": settings.public_url(place.own_address)}
     loading = ["-m", _MODULE, "--socket", str(code), "--location-name", LOCATION]
     where = ["-w", str(workspace)]
     serving = ["-h", place.host, "-p", str(place.port), *where]
@@ -183,9 +184,9 @@ def _servers(home: Path, place: Place) -> list[Server]:
         SERVER_TOKEN: place.token,
     }
     return [
-        Server("code server", [_CODE_SERVER, "code-server", "start", *loading], environment),
+        Server("code server", [_CODE_SERVER, "code-server", "start", *loading], linking),
         Server("web server", ["export_pipelines.api.server", *serving], {**environment, **told}),
-        Server("daemon", ["dagster._daemon", "run", *where], environment),
+        Server("daemon", ["dagster._daemon", "run", *where], linking),
     ]
 
 

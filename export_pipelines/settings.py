@@ -13,8 +13,8 @@
 `EXPORT_PIPELINES_TIME_ZONE`: the shop's, of times that do not say theirs; UTC by default.
 `EXPORT_PIPELINES_KEEP_EXPORTS_DAYS`, `..._STAGING_...`, `..._IMPORTS_...`, `..._RUNS_...`,
 `..._TICKS_...`: for how many days after their end these are kept, or `none` for ever.
-`EXPORT_PIPELINES_PUBLIC_URL`: where others reach the web server, for links in webhooks;
-http://127.0.0.1:3000 by default.
+`EXPORT_PIPELINES_PUBLIC_URL`: where others reach the web server, for links to it; in its own
+answers the address that was asked by default, elsewhere http://127.0.0.1:3000.
 `EXPORT_PIPELINES_WEBHOOK_HOSTS`: hosts and networks of one's own that webhooks may go to, with
 commas; only public addresses by default.
 `EXPORT_PIPELINES_REQUESTS_PER_MINUTE`: how many requests an API key may make, or `none`; 600 by
@@ -212,13 +212,13 @@ def public_url(default: str = "http://127.0.0.1:3000") -> str:
     """Return where others reach the web server, without a slash at its end.
 
     Args:
-        default: where it is if nobody says.
+        default: where it is if nobody says; may be empty.
 
     Raises:
         RequestError: it is no address of a web server.
     """
     address = os.environ.get("EXPORT_PIPELINES_PUBLIC_URL") or default
-    if not address.startswith(("http://", "https://")):
+    if address and not address.startswith(("http://", "https://")):
         raise RequestError(
             f"EXPORT_PIPELINES_PUBLIC_URL is {shown(address)}: set it to an address such as "
             "https://exports.example.com."

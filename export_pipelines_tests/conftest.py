@@ -66,7 +66,7 @@ def _known_migrations(config: Config) -> ScriptDirectory:
 
 
 # Dagster reads all its migrations whenever records are opened, in tests thousands of times.
-ScriptDirectory.from_config = _known_migrations  # type: ignore[method-assign, assignment]
+ScriptDirectory.from_config = _known_migrations  # type: ignore[method-assign]
 
 
 @event.listens_for(Engine, "connect")

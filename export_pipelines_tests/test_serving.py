@@ -14,6 +14,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from export_pipelines.listening import Place
+from export_pipelines.serving import _servers
 from export_pipelines_tests.killing import kill_all, processes_of
 from export_pipelines_tests.servers.process import free_port
 from export_pipelines_tests.webserver import ROOT
@@ -165,3 +167,17 @@ def test_it_is_ready_when_the_definitions_are_loaded(home: Path) -> None:
     wait_until(lambda: dev.says("Stopping."), GONE_SECONDS)
     assert dev.end(signal.SIGTERM) == 0, "it goes on to stop its servers"
     assert not list(processes_of(home))
+
+
+def test_the_web_server_is_told_where_it_is_only_by_who_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = "EXPORT_PIPELINES_PUBLIC_URL"
+    place = Place("0.0.0.0", 3000, authenticates=True, token="a token")
+    told = {each.name: each.environment.get(variable) for each in _servers(tmp_path, place)}
+    own = "http://127.0.0.1:3000"
+    assert told == {"code server": own, "web server": None, "daemon": own}
+    monkeypatch.setenv(variable, "https://shop.example")
+    assert {each.environment[variable] for each in _servers(tmp_path, place)} == {
+        "https://shop.example"
+    }

@@ -50,8 +50,8 @@ def build_api(launcher: Launcher) -> FastAPI:
         dependencies=[Security(bearer)],
     )
     app.state.launcher = launcher
-    explain_all(app)
-    # Names of the rest are the first part of what exports begin with.
-    for routes in (platforms, profiles, schedules, exports, imports, webhooks, keys):
-        app.include_router(routes.router)
+    parts = (platforms, profiles, schedules, exports, imports, webhooks, keys)
+    explain_all(app, [route for part in parts for route in part.router.routes])
+    for part in parts:
+        app.include_router(part.router)
     return app

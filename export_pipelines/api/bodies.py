@@ -1,14 +1,15 @@
 """What requests bring: made of the formats' own run config, so that both say the same."""
 
-from collections.abc import Mapping
-from typing import Any, Literal, get_type_hints
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from export_pipelines.artifacts import ExportRequest
 from export_pipelines.config import config_schema
 from export_pipelines.errors import RequestError
 from export_pipelines.formats import FORMATS
+from export_pipelines.registration.json_values import require_characters
 
 _NUMBERS = ("max_records", "max_rows_per_file")
 _PLATFORMS = (
@@ -16,11 +17,39 @@ _PLATFORMS = (
     "[]: none."
 )
 
+PlatformNames: TypeAlias = Annotated[list[str], Field(max_length=100)]
+"""Names or ids of platforms, each of which is looked up."""
+
 
 class Body(BaseModel):
     """A request's JSON: unknown fields and values of another type are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def require_characters(cls, asked: Any) -> Any:
+        """Refuse half characters, which no database keeps and no answer can repeat.
+
+        Raises:
+            RequestError: a name or a text has one.
+        """
+        for text in _texts(asked):
+            require_characters(text, "The body")
+        return asked
+
+
+def _texts(asked: Any) -> Iterator[str]:
+    """Yield all texts and names; bodies may be nested deeper than functions."""
+    left = [asked]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            left += [*value, *value.values()]
+        elif isinstance(value, list):
+            left += value
 
 
 class ExportBody(Body):
@@ -59,7 +88,7 @@ def export_body(format_name: str) -> type[ExportBody]:
         )
     compressions = Literal[tuple(output_format.compressions)]  # type: ignore[valid-type]
     fields["compression"] = (compressions, Field(**_said(schema, "compression")))
-    fields["platforms"] = (list[str] | None, Field(default=None, description=_PLATFORMS))
+    fields["platforms"] = (PlatformNames | None, Field(default=None, description=_PLATFORMS))
     for name, option in output_format.options.model_fields.items():
         fields[name] = (option.annotation, option)
     title = f"{format_name.capitalize()}Export"

@@ -27,6 +27,7 @@ from export_pipelines.registry.api_keys import (
     prefix_of,
 )
 from export_pipelines.registry.models import ApiKeyRow
+from export_pipelines.registry.signing import signing_keys
 
 T = TypeVar("T")
 
@@ -194,6 +195,9 @@ def _read_keys() -> dict[str, ApiKeyRow]:
     """Return keys by prefix and by id, which are never alike."""
     return {name: row for row in all_keys() for name in (row.prefix, row.id)}
 
+
+SIGNING_KEYS = Remembered(signing_keys)
+"""By which links to files and sessions of browsers are signed."""
 
 _KEYS = Remembered(_read_keys)
 _WRITER = CapacityLimiter(1)

@@ -1,12 +1,13 @@
 """What routes ask for: who calls, with which rights, and where runs are."""
 
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 import dagster as dg
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPBearer
 
+from export_pipelines import settings
 from export_pipelines.api.callers import Caller, require
 from export_pipelines.api.idempotency import KEY_CHARACTERS
 from export_pipelines.api.launching import Launcher
@@ -28,28 +29,41 @@ async def _records(request: Request) -> dg.DagsterInstance:
     return (await _launcher(request)).instance
 
 
-def _with(scope: str) -> Callable[[Request], Awaitable[Caller]]:
-    async def caller(request: Request) -> Caller:
-        found: Caller = request.state.caller
-        require(found, scope)
-        return found
+@dataclass(frozen=True)
+class Scoped:
+    """Who makes a request, if that may be with a scope."""
 
-    return caller
+    scope: str
+
+    async def __call__(self, request: Request) -> Caller:
+        """Return the caller.
+
+        Raises:
+            ScopeMissing: it may not.
+        """
+        found: Caller = request.state.caller
+        require(found, self.scope)
+        return found
 
 
 async def address(request: Request) -> str:
-    """Return where the API is, as its caller reaches it."""
-    return f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}"
+    """Return where the API is, as its caller reaches it.
+
+    Raises:
+        RequestError: the settings name no right address.
+    """
+    server = settings.public_url("") or f"{request.url.scheme}://{request.url.netloc}"
+    return f"{server}{request.scope['root_path']}"
 
 
 Records: TypeAlias = Annotated[dg.DagsterInstance, Depends(_records)]
 Starts: TypeAlias = Annotated[Launcher, Depends(_launcher)]
 Address: TypeAlias = Annotated[str, Depends(address)]
-ExportsReader: TypeAlias = Annotated[Caller, Depends(_with("exports:read"))]
-ExportsWriter: TypeAlias = Annotated[Caller, Depends(_with("exports:write"))]
-ImportsWriter: TypeAlias = Annotated[Caller, Depends(_with("imports:write"))]
-PlatformsWriter: TypeAlias = Annotated[Caller, Depends(_with("platforms:write"))]
-Admin: TypeAlias = Annotated[Caller, Depends(_with("admin"))]
+ExportsReader: TypeAlias = Annotated[Caller, Depends(Scoped("exports:read"))]
+ExportsWriter: TypeAlias = Annotated[Caller, Depends(Scoped("exports:write"))]
+ImportsWriter: TypeAlias = Annotated[Caller, Depends(Scoped("imports:write"))]
+PlatformsWriter: TypeAlias = Annotated[Caller, Depends(Scoped("platforms:write"))]
+Admin: TypeAlias = Annotated[Caller, Depends(Scoped("admin"))]
 Limit: TypeAlias = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 Cursor: TypeAlias = Annotated[
     str | None, Query(max_length=200, description="`next_cursor` of the page before.")

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -13,9 +13,11 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 from urllib.parse import quote
 
+from anyio import to_thread
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from export_pipelines.api.outward import SENDERS
 from export_pipelines.clock import seconds_of
 from export_pipelines.errors import StorageUnavailable
 from export_pipelines.resources import ExportStore
@@ -278,7 +280,7 @@ class _Sent(StreamingResponse):
         status_code: int = 200,
         source: BinaryIO | None = None,
     ) -> None:
-        super().__init__(pieces, status_code, headers)
+        super().__init__(_in_threads(pieces), status_code, headers)
         self._open = ExitStack()
         if source:
             self._open.enter_context(source)
@@ -289,6 +291,11 @@ class _Sent(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._open.close()
+
+
+async def _in_threads(pieces: Generator[bytes, None, None]) -> AsyncGenerator[bytes, None]:
+    while (piece := await to_thread.run_sync(next, pieces, None, limiter=SENDERS)) is not None:
+        yield piece
 
 
 def _close(pieces: Generator[bytes, None, None]) -> None:

@@ -7,6 +7,7 @@ for those with the scope `admin`. Routes of the API look at the scopes of the ca
 import hmac
 import re
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -28,11 +29,12 @@ from export_pipelines.api.callers import (
 )
 from export_pipelines.api.problems import RETRY_SECONDS, explained, problem
 from export_pipelines.api.rate_limits import Allowance, RateLimits, TooManyRequests
+from export_pipelines.api.sockets import Watched
 from export_pipelines.errors import ExportPipelinesError, NotRegistered
 
 API = "/api/v1"
 _OPEN = re.compile(
-    r"/(healthz|readyz)|/favicon[\w-]*\.(ico|png|svg)|/api/v1/(openapi\.json|docs(/.*)?|exports/files/.*)",
+    r"/(healthz|readyz)|/favicon[\w-]*\.(ico|png|svg)|/api/v1/(openapi\.json|docs(/.*)?|exports/files/[^/]+)",
     re.ASCII | re.DOTALL,
 )
 _LOCAL = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
@@ -107,20 +109,28 @@ class Gate:
         path = connection.scope["path"]
         if path in (login.LOGIN, login.LOGOUT) and connection.scope["type"] == "http":
             return await _session_page(Request(connection.scope, receive))
-        if _OPEN.fullmatch(path):
+        if connection.scope.get("method") in _READING and _OPEN.fullmatch(path):
             return self._app
         return await self._let_in(connection)
 
     async def _let_in(self, connection: HTTPConnection) -> ASGIApp:
         path = connection.scope["path"]
         key = _bearer(connection)
-        caller = await (self._key_caller(key) if key else _session_caller(connection))
-        if not _is_api(path):
-            require(caller, "admin")
+
+        async def look() -> Caller:
+            found = await (self._key_caller(key) if key else _session_caller(connection))
+            if not _is_api(path):
+                require(found, "admin")
+            return found
+
+        caller = await look()
         allowance = None
         if key and caller.key_id and (_is_api(path) or path == "/graphql"):
             allowance = self._limits.take(caller.key_id)
-        return _LetIn(self._app, caller, allowance)
+        app = self._app
+        if connection.scope["type"] == "websocket":
+            app = Watched(app, look, partial(_refusal, connection))
+        return _LetIn(app, caller, allowance)
 
     async def _key_caller(self, key: str) -> Caller:
         if self._internal_token and hmac.compare_digest(key.encode(), self._internal_token):

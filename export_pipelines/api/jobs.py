@@ -54,7 +54,7 @@ def moment(name: str, text: str | None) -> datetime | None:
     Raises:
         RequestError: it is none.
     """
-    if not text:
+    if text is None:
         return None
     try:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
@@ -73,10 +73,8 @@ def list_jobs(
     """Return a page of jobs with links to their files.
 
     Raises:
-        RequestError: there is no such cursor.
+        RequestError: the cursor is none of theirs.
     """
-    if cursor and not instance.has_run(cursor):
-        raise RequestError(f"cursor: {shown(cursor)} is none: use next_cursor of a page.")
     records, following = page(instance, wanted, limit, cursor)
     return JobPage(
         items=[shown_job(instance, each, address) for each in records], next_cursor=following

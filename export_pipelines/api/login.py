@@ -18,16 +18,22 @@ from urllib.parse import parse_qs, quote
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from export_pipelines.api.callers import ApiKeyRefused, Caller, Remembered, authenticate, with_key
+from export_pipelines import settings
+from export_pipelines.api.callers import (
+    SIGNING_KEYS,
+    ApiKeyRefused,
+    Caller,
+    authenticate,
+    with_key,
+)
 from export_pipelines.errors import ExportPipelinesError
-from export_pipelines.registry.signing import LONGEST_SECONDS, signing_keys
+from export_pipelines.registry.signing import LONGEST_SECONDS
 
 COOKIE = "export_pipelines_session"
 LOGIN, LOGOUT = "/login", "/logout"
 
 _LONGEST_FORM = 4_096
 _END = re.compile(r"[0-9]{1,12}")
-_SIGNING_KEYS = Remembered(signing_keys)
 
 _STYLE = """
 :root { color-scheme: light dark; --page: #f3f4f8; --card: #fff; --text: #1c2030; --faint: #5d6479;
@@ -136,7 +142,7 @@ async def login(request: Request) -> Response:
         COOKIE,
         value,
         max_age=LONGEST_SECONDS,
-        secure=request.url.scheme == "https",
+        secure=_is_safe(request),
         httponly=True,
         samesite="strict",
     )
@@ -146,9 +152,7 @@ async def login(request: Request) -> Response:
 async def logout(request: Request) -> Response:
     """End the session of a browser."""
     response = RedirectResponse(LOGIN, 303, {"Cache-Control": "no-store"})
-    response.delete_cookie(
-        COOKIE, secure=request.url.scheme == "https", httponly=True, samesite="strict"
-    )
+    response.delete_cookie(COOKIE, secure=_is_safe(request), httponly=True, samesite="strict")
     return response
 
 
@@ -171,6 +175,11 @@ async def session_caller(cookie: str) -> Caller | None:
         return None
 
 
+def _is_safe(request: Request) -> bool:
+    """Return whether browsers reach this server over TLS, perhaps by a proxy."""
+    return (settings.public_url("") or str(request.url)).startswith("https:")
+
+
 async def _filled(request: Request) -> dict[str, str]:
     """Return what was filled in; nothing of more than a form can hold."""
     body = b""
@@ -186,14 +195,14 @@ async def _filled(request: Request) -> dict[str, str]:
 
 async def _session(caller: Caller) -> str:
     end = str(int(time.time()) + LONGEST_SECONDS)
-    key = (await _SIGNING_KEYS.current())[0]
+    key = (await SIGNING_KEYS.current())[0]
     return f"{caller.key_id}.{end}.{_signature(key, caller.key_id, end)}"
 
 
 async def _is_signed(key_id: str, end: str, signature: str) -> bool:
     """Return whether one of the keys has signed it; one that was made just now counts."""
     signed = partial(_has_signed, key_id, end, signature)
-    return signed(await _SIGNING_KEYS.recent()) or signed(await _SIGNING_KEYS.current())
+    return signed(await SIGNING_KEYS.recent()) or signed(await SIGNING_KEYS.current())
 
 
 def _has_signed(key_id: str, end: str, signature: str, keys: Sequence[bytes]) -> bool:

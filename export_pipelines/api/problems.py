@@ -1,6 +1,6 @@
 """What goes wrong, as the API says it: Pixee's shape (features 1.7), a field and a stable code."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -8,8 +8,10 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Match, Route
 
 from export_pipelines.api.callers import ApiKeyRefused, ScopeMissing
+from export_pipelines.api.outward import TooManyCalls
 from export_pipelines.clock import now
 from export_pipelines.errors import (
     BeingResumed,
@@ -28,6 +30,7 @@ from export_pipelines.runs.files import FilesRemoved, NoFiles, NotCompleted
 from export_pipelines.runs.links import LinkRefused
 
 RETRY_SECONDS = 5
+_METHOD_NOT_ALLOWED = 405
 
 
 class Conflict(ExportPipelinesError):
@@ -67,6 +70,7 @@ _KINDS: tuple[tuple[type[ExportPipelinesError], int, str], ...] = (
     (ScopeMissing, 403, "PERMISSION_DENIED"),
     (ApiKeyRefused, 401, "INVALID_API_KEY"),
     (TooManyExports, 429, "TOO_MANY_EXPORTS"),
+    (TooManyCalls, 429, "RATE_LIMIT_EXCEEDED"),
     (PlatformError, 502, "PLATFORM_FAILED"),
     (Interrupted, 409, "CONFLICT"),
 )
@@ -87,7 +91,7 @@ _DESCRIPTIONS = {
     404: "There is nothing of that name or id.",
     409: "It does not go together with what is there, or with what is going on.",
     410: "It was there, and was removed.",
-    413: "The file is too large.",
+    413: "The request is too large.",
     422: "Something in the request is wrong.",
     429: "Too many exports at once, or too many requests.",
     502: "A platform failed.",
@@ -149,8 +153,13 @@ def require_unchanged(stored: object, read: object) -> None:
         raise Conflict("Somebody else has just changed it: read it, and send your change again.")
 
 
-def explain_all(app: FastAPI) -> None:
-    """Have an application answer every error in this shape."""
+def explain_all(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Have an application answer every error in this shape.
+
+    Args:
+        app: the application.
+        routes: its operations.
+    """
 
     @app.exception_handler(ExportPipelinesError)
     def known(request: Request, error: ExportPipelinesError) -> JSONResponse:
@@ -162,7 +171,10 @@ def explain_all(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def plain(request: Request, error: HTTPException) -> JSONResponse:
-        return problem(error.status_code, str(error.detail), headers=error.headers)
+        headers = error.headers
+        if error.status_code == _METHOD_NOT_ALLOWED:
+            headers = {"Allow": _allowed(request, routes)}
+        return problem(error.status_code, str(error.detail), headers=headers)
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -172,6 +184,15 @@ def explain_all(app: FastAPI) -> None:
             "people who run this server.",
             error_code="INTERNAL_ERROR",
         )
+
+
+def _allowed(request: Request, routes: Sequence[BaseRoute]) -> str:
+    """Return the methods that a path has: each route knows only its own."""
+    found: set[str] = set()
+    for route in (*request.app.routes, *routes):
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return ", ".join(sorted(found))
 
 
 def _invalid(first: Mapping[str, Any]) -> JSONResponse:

@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from export_pipelines.api.application import build_api
+from export_pipelines.api.callers import Remembered
 from export_pipelines.api.connections import keep_connections
 from export_pipelines.api.gate import API, Gate
 from export_pipelines.api.launching import Launcher
@@ -52,6 +53,7 @@ class Webserver(DagsterWebserver[Context, WorkspaceRequestContext]):
         instance = process_context.instance
         keep_connections(instance.run_storage)
         self._metrics, self._latency = metrics_registry(instance)
+        self._failed = Remembered(self._find_failed)
         super().__init__(process_context, *arguments)
 
     def build_middleware(self) -> list[Middleware]:
@@ -92,12 +94,18 @@ class Webserver(DagsterWebserver[Context, WorkspaceRequestContext]):
             )
         return result.data
 
-    def _healthz(self, request: Request) -> Response:
+    async def _healthz(self, request: Request) -> Response:
         """Say that the server is there."""
         return JSONResponse({"status": "ok"})
 
-    def _readyz(self, request: Request) -> Response:
-        """Say whether all that is needed answers: databases, and the code server's definitions."""
+    async def _readyz(self, request: Request) -> Response:
+        """Say whether all that is needed answers, or did two seconds ago."""
+        failed = await self._failed.recent()
+        body = {"status": "unavailable" if failed else "ready", "failed": failed}
+        return JSONResponse(body, 503 if failed else 200)
+
+    def _find_failed(self) -> list[str]:
+        """Return what does not answer of databases and the code server's definitions."""
         checks = {
             "catalog": _reason(_ask_catalog),
             "registry": _reason(schedules_revision),
@@ -107,8 +115,7 @@ class Webserver(DagsterWebserver[Context, WorkspaceRequestContext]):
         failed = [name for name, reason in checks.items() if reason]
         for name in failed:
             _log.warning("Not ready: %s: %s", name, checks[name])
-        body = {"status": "unavailable" if failed else "ready", "failed": failed}
-        return JSONResponse(body, 503 if failed else 200)
+        return failed
 
     def _require_definitions(self) -> None:
         with self._process_context.create_request_context() as context:

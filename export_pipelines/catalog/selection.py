@@ -1,5 +1,6 @@
 """What an export takes of each record: fields, related resources and their fields, as one tree."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Union
@@ -171,7 +172,7 @@ def _exclude(root: _Node, name: str) -> None:
 
 
 def _check_repeats(purpose: str, names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if list(names).count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise RequestError(f"{purpose} names {one_of(twice)} more than once: name each only once.")
 

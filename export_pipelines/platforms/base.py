@@ -247,12 +247,12 @@ def _digits(path: Path, digest: Any) -> str:
     return str(digest.hexdigest())
 
 
-def secret(description: str, *, lines: bool = False) -> Any:
+def secret(description: str, **marks: bool) -> Any:
     """Return a text field whose value comes from an environment variable and is never shown.
 
     Args:
         description: UI text.
-        lines: whether it may be of several lines.
+        marks: more that `config_types` can tell of it.
     """
-    extra: dict[str, Any] = {"secret": True} | ({"lines": True} if lines else {})
+    extra: dict[str, Any] = {"secret": True, **marks}
     return Field(default="", repr=False, description=description, json_schema_extra=extra)

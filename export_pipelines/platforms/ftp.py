@@ -31,19 +31,29 @@ class Ftp(Platform):
     """A folder of a server that speaks FTP, encrypted by TLS unless that is switched off."""
 
     platform_type: Literal["ftp"] = "ftp"
-    host: str = Field(description="The server's host name or IP address.")
-    port: int = Field(default=21, ge=1, le=65535, description="The port of its FTP service.")
+    host: str = Field(
+        description="The server's host name or IP address.", json_schema_extra={"address": True}
+    )
+    port: int = Field(
+        default=21,
+        ge=1,
+        le=65535,
+        description="The port of its FTP service.",
+        json_schema_extra={"address": True},
+    )
     username: str = Field(default="anonymous", description="The account to log in with.")
     password: str = secret("Its password.")
     tls: Literal["explicit", "none"] = Field(
         default="explicit",
         description="`explicit` encrypts the login and all files (FTPS, by AUTH TLS). With `none` "
         "the password and the files can be read and changed by anybody on the way.",
+        json_schema_extra={"address": True},
     )
     ca_file: str = Field(
         default="",
         description="A file with the certificates (PEM) of who vouches for the server's. By "
         "default those that this machine trusts.",
+        json_schema_extra={"of_machine": True},
     )
     verify: Literal["auto", "readback", "size"] = Field(
         default="auto",

@@ -51,6 +51,7 @@ class Gdrive(Platform):
     credentials_file: str = Field(
         default="",
         description="The path of that JSON file where exports run, in place of its text.",
+        json_schema_extra={"of_machine": True},
     )
     folder_id: str = Field(
         pattern=r"^[A-Za-z0-9_-]+$",

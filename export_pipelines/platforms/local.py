@@ -37,7 +37,8 @@ class Local(Platform):
     platform_type: Literal["local"] = "local"
     folder: str = Field(
         description="An absolute path. The folder must be there, so that files for a disk that is "
-        "not mounted do not fill another."
+        "not mounted do not fill another.",
+        json_schema_extra={"of_machine": True},
     )
 
     @property

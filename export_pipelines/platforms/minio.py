@@ -18,7 +18,8 @@ class Minio(Platform):
     platform_type: Literal["minio"] = "minio"
     endpoint_url: str = Field(
         description="The server's address, such as https://minio.example.com:9000: the port for "
-        "programs, not that of the console."
+        "programs, not that of the console.",
+        json_schema_extra={"address": True},
     )
     bucket: str = Field(min_length=1, description="The bucket. It must be there.")
     folder: str = Field(
@@ -35,6 +36,7 @@ class Minio(Platform):
         default="",
         description="A PEM file with the authority that signed the server's certificate, if this "
         "machine does not know it.",
+        json_schema_extra={"of_machine": True},
     )
 
     @property

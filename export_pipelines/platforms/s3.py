@@ -33,14 +33,17 @@ class S3(Platform):
         default="",
         description="The address of another service with the S3 protocol, such as "
         "https://s3.example.com; without one, Amazon's.",
+        json_schema_extra={"address": True},
     )
     profile_name: str = Field(
         default="",
         description="A profile of the AWS settings on the machine where exports run.",
+        json_schema_extra={"of_machine": True},
     )
     aws_access_key_id: str = secret(
         "The access key. Without keys, those that AWS programs would find are used: of the "
-        "profile, the environment or the machine's role."
+        "profile, the environment or the machine's role.",
+        else_of_machine=True,
     )
     aws_secret_access_key: str = secret("The secret key that belongs to the access key.")
     aws_session_token: str = secret("The token of temporary keys.")
@@ -69,6 +72,7 @@ class S3(Platform):
         default="",
         description="A PEM file with the authority that signed the service's certificate, if this "
         "machine does not know it.",
+        json_schema_extra={"of_machine": True},
     )
 
     @property

@@ -42,13 +42,23 @@ _KEEPALIVES = 3
 class SshPlatform(Platform):
     """A server that is reached by SSH. Only what is configured here is used to log in."""
 
-    host: str = Field(description="The server's host name or IP address.")
-    port: int = Field(default=22, ge=1, le=65535, description="The port of its SSH service.")
+    host: str = Field(
+        description="The server's host name or IP address.", json_schema_extra={"address": True}
+    )
+    port: int = Field(
+        default=22,
+        ge=1,
+        le=65535,
+        description="The port of its SSH service.",
+        json_schema_extra={"address": True},
+    )
     username: str = Field(description="The account to log in with.")
     password: str = secret("Its password; may be left out where a private key is given.")
     private_key: str = secret("A private key, as the text that `ssh-keygen` writes.", lines=True)
     private_key_file: str = Field(
-        default="", description="A file with the private key, instead of private_key."
+        default="",
+        description="A file with the private key, instead of private_key.",
+        json_schema_extra={"of_machine": True},
     )
     passphrase: str = secret("What opens the private key, if it is encrypted.")
     host_key: str = Field(
@@ -56,10 +66,12 @@ class SshPlatform(Platform):
         description="The server's public key, by which it is known: a line that `ssh-keyscan` "
         "prints, a key such as `ssh-ed25519 AAAA…`, or its fingerprint `SHA256:…`. Several may "
         "stand on lines of their own. Required unless known_hosts_file has it.",
-        json_schema_extra={"lines": True},
+        json_schema_extra={"lines": True, "address": True},
     )
     known_hosts_file: str = Field(
-        default="", description="A file in OpenSSH's format that has the server's public key."
+        default="",
+        description="A file in OpenSSH's format that has the server's public key.",
+        json_schema_extra={"of_machine": True},
     )
 
     @contextmanager

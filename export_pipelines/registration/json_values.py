@@ -24,7 +24,7 @@ def require_json(value: Any, where: str, around: tuple[int, ...] = ()) -> None:
     for place, each in _parts(value, where):
         require_json(each, place, (*around, id(value)))
     if isinstance(value, str):
-        _require_characters(value, where)
+        require_characters(value, where)
     elif isinstance(value, float) and not math.isfinite(value):
         raise RequestError(f"{where} is {value}: write a number, or leave it out.")
     elif not isinstance(value, bool | int | float | list | Mapping | None):
@@ -41,7 +41,7 @@ def _parts(value: Any, where: str) -> Iterable[tuple[str, Any]]:
             raise RequestError(
                 f"{where} has the name {shown(name)}: write it in quotes, as a text."
             )
-        _require_characters(name, where)
+        require_characters(name, where)
     return [(f"{where}.{_seen(name)}", each) for name, each in value.items()]
 
 
@@ -49,7 +49,12 @@ def _seen(name: str) -> str:
     return name if name.isprintable() else shown(name)
 
 
-def _require_characters(text: str, where: str) -> None:
+def require_characters(text: str, where: str) -> None:
+    """Refuse a text that is none of Unicode.
+
+    Raises:
+        RequestError: it has half a character.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:

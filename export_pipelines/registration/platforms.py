@@ -1,6 +1,6 @@
 """Registering platforms: their fields are checked, their secrets encrypted, neither is shown."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,8 +8,15 @@ from sqlalchemy.orm import Session
 
 from export_pipelines import settings
 from export_pipelines.clock import now
-from export_pipelines.config_types import is_secret
-from export_pipelines.errors import NameTaken, RequestError, one_of, shown, unknown
+from export_pipelines.config_types import is_address, is_else_of_machine, is_of_machine, is_secret
+from export_pipelines.errors import (
+    NameTaken,
+    PlatformMisconfigured,
+    RequestError,
+    one_of,
+    shown,
+    unknown,
+)
 from export_pipelines.platforms import PLATFORMS
 from export_pipelines.platforms.configuration import build_platform
 from export_pipelines.platforms.platforms_file import read_platforms
@@ -65,6 +72,48 @@ def check(asked: Platform) -> Platform:
         for name, value in plain.items()
     }
     return replace(asked, fields={**typed, **secrets})
+
+
+def uses_machine(asked: Platform) -> bool:
+    """Return whether a platform uses files, credentials or variables of where exports run."""
+    if any(isinstance(value, Mapping) for value in asked.fields.values()):
+        return True
+    kind = PLATFORMS.get(asked.platform_type)
+    return kind is not None and any(
+        is_of_machine(known) if asked.fields.get(name) else is_else_of_machine(known)
+        for name, known in kind.model_fields.items()
+    )
+
+
+def require_secrets(before: Platform, asked: Platform, given: Collection[str]) -> None:
+    """Refuse to send secrets to another server than they were given for.
+
+    Args:
+        before: the platform as it is registered.
+        asked: what it is to be, checked.
+        given: names of the fields that are given anew.
+
+    Raises:
+        PlatformMisconfigured: it connects elsewhere, and a secret was not given again.
+    """
+    known = PLATFORMS[asked.platform_type].model_fields
+    kept = [
+        name
+        for name, value in asked.fields.items()
+        if value and is_secret(known[name]) and name not in given
+    ]
+    moved = [
+        name
+        for name, each in known.items()
+        if is_address(each)
+        and before.fields.get(name, each.default) != asked.fields.get(name, each.default)
+    ]
+    if kept and moved:
+        raise PlatformMisconfigured(
+            f"{asked.name}.{kept[0]}: give it again, as {one_of(moved)} changes to where and how "
+            "it is sent.",
+            field=kept[0],
+        )
 
 
 def add(session: Session, organization: str, asked: Platform) -> PlatformRow:

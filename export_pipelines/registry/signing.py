@@ -50,8 +50,7 @@ def signing_keys() -> list[bytes]:
 def known_signing_keys() -> list[bytes]:
     """Return the keys as they were 5 seconds ago at most: to read them takes milliseconds.
 
-    One that another process has made since may be missing: nothing is refused before `signing_keys`
-    has been asked too.
+    One that another process has made since may be missing: it is for signing.
 
     Raises:
         RegistryUnavailable: the registry does not answer.

@@ -7,10 +7,11 @@ or time it is worth nothing.
 import hashlib
 import hmac
 import time
+from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 from export_pipelines.errors import ExportPipelinesError
-from export_pipelines.registry.signing import known_signing_keys, signing_keys
+from export_pipelines.registry.signing import known_signing_keys
 from export_pipelines.resources import LINK_SECONDS
 from export_pipelines.runs.views import ExportJob
 
@@ -43,7 +44,7 @@ def with_links(job: ExportJob, address: str) -> ExportJob:
     return job.model_copy(update={"files": files, "file_url": _url(address, key, job.id, "", end)})
 
 
-def check_link(run_id: str, part: str, expires: str, signature: str) -> None:
+def check_link(run_id: str, part: str, expires: str, signature: str, keys: Sequence[bytes]) -> None:
     """Refuse a link that is not good.
 
     Args:
@@ -51,18 +52,16 @@ def check_link(run_id: str, part: str, expires: str, signature: str) -> None:
         part: the name of one of its files; empty for all of them.
         expires: the end of the link, in seconds since 1970.
         signature: the link's.
+        keys: the keys of which one must have signed it.
 
     Raises:
         LinkRefused: it has expired, or is not one that was signed here.
-        RegistryUnavailable: the registry does not answer.
-        KeyUnavailable: the keys cannot be read.
     """
     good = any(
         hmac.compare_digest(
             _signature(key, run_id, part, expires), signature.encode(errors="surrogatepass")
         )
-        for keys in (known_signing_keys, signing_keys)
-        for key in keys()
+        for key in keys
     )
     if not good:
         raise LinkRefused("This link is not valid: read the job again for a new one.")

@@ -13,7 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from export_pipelines import settings
-from export_pipelines.api import login
+from export_pipelines.api import login, sockets
 from export_pipelines.api.callers import Remembered
 from export_pipelines.api.gate import Gate
 from export_pipelines.api.login import COOKIE
@@ -44,8 +44,16 @@ async def _talk(websocket: WebSocket) -> None:
     await websocket.close()
 
 
+async def _echo(websocket: WebSocket) -> None:
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        await websocket.send_text(text)
+    await websocket.send_text("It is closed.")
+
+
 APP = Starlette(
     routes=[
+        WebSocketRoute("/echo", _echo),
         WebSocketRoute("/{path:path}", _talk),
         Route("/{path:path}", _answer, methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"]),
     ]
@@ -98,6 +106,11 @@ TABLE = {
     "GET /api/v1/docs": OPEN,
     "GET /api/v1/docs/swagger-ui.css": OPEN,
     "GET /api/v1/exports/files/0a1b?signature=x": OPEN,
+    "HEAD /api/v1/exports/files/0a1b?signature=x": OPEN,
+    "POST /api/v1/exports/files/0a1b": (401, 401, 401, 200, 200, 200, 401, 401),
+    "GET /api/v1/exports/files/0a1b/more": (401, 401, 401, 200, 200, 200, 200, 200),
+    "POST /healthz": (401, 401, 401, 403, 200, 200, 403, 200),
+    "ws /healthz": (4401, 4401, 4401, 4403, 101, 101, 4403, 101),
     "GET /login": OPEN,
     "GET /logout": (303,) * 8,
     "GET /api/v1/exports/jobs": (401, 401, 401, 200, 200, 200, 200, 200),
@@ -254,7 +267,9 @@ def test_a_browser_logs_in_and_goes_on_to_what_it_asked_for(browser: TestClient)
     assert browser.get("/runs", headers=PAGE).status_code == 303
 
 
-def test_the_cookie_is_for_this_site_only(browser: TestClient) -> None:
+def test_the_cookie_is_for_this_site_only(
+    browser: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = make_key("person")
     cookie = log_in(browser, key).headers["set-cookie"]
     parts = {part.strip().lower() for part in cookie.split(";")[1:]}
@@ -263,6 +278,9 @@ def test_the_cookie_is_for_this_site_only(browser: TestClient) -> None:
     with client(address="https://testserver") as safe:
         answer = safe.post("/login", data={"key": key})
     assert "; secure" in answer.headers["set-cookie"].lower()
+    monkeypatch.setenv("EXPORT_PIPELINES_PUBLIC_URL", "https://testserver")
+    for answer in (log_in(browser, key), browser.get("/logout")):
+        assert "; secure" in answer.headers["set-cookie"].lower()
 
 
 def test_a_failed_login_shows_the_form_again(browser: TestClient) -> None:
@@ -369,7 +387,7 @@ def test_a_session_that_another_process_began_is_known_at_once(
     log_in(browser, key)
     rotate_signing_key()
     with monkeypatch.context() as patch, client() as other:
-        patch.setattr(login, "_SIGNING_KEYS", Remembered(signing_keys))
+        patch.setattr(login, "SIGNING_KEYS", Remembered(signing_keys))
         log_in(other, key)
         cookie = {"Cookie": f"{COOKIE}={other.cookies[COOKIE]}"}
     browser.cookies.clear()
@@ -388,6 +406,36 @@ def test_a_session_survives_a_rotation_and_ends_with_its_key(browser: TestClient
     while browser.get("/runs").status_code == 200:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def closing_code(talk: Any, seconds: float, *, is_busy: bool) -> int:
+    """Return how a websocket is closed within some seconds; 0 if it stays open."""
+    end = time.monotonic() + seconds
+    try:
+        while time.monotonic() < end:
+            if is_busy:
+                talk.send_text("after")
+            talk.receive_text()
+            time.sleep(0.02)
+    except WebSocketDisconnect as closed:
+        return closed.code
+    return 0
+
+
+@pytest.mark.parametrize(("is_busy", "is_session"), [(True, True), (False, False)])
+def test_an_open_websocket_ends_with_its_key(
+    browser: TestClient, monkeypatch: pytest.MonkeyPatch, is_busy: bool, is_session: bool
+) -> None:
+    monkeypatch.setattr(sockets, "_SECONDS", 0.1)
+    key = make_key("person")
+    log_in(browser, key)
+    headers = {} if is_session else bearer(key)
+    with browser.websocket_connect("/echo", headers=headers) as talk:
+        time.sleep(0.3)
+        talk.send_text("before")
+        assert talk.receive_text() == "before"
+        revoke_key("person")
+        assert closing_code(talk, 4, is_busy=is_busy) == 4401
 
 
 FOREIGN = ["http://evil.example", "http://testserver:8080", "http://testserver.evil.example"]

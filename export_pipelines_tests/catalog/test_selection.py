@@ -1,3 +1,4 @@
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -312,3 +313,10 @@ def test_nothing_but_fixed_columns_is_refused() -> None:
         choose(ORDERS, ["id", "a", "a"], fixed=columns)
     with pytest.raises(RequestError, match=r"^exclude_fields: There is no orders field 'a'\."):
         choose(ORDERS, ["id"], ["a"], fixed=columns)
+
+
+def test_many_names_are_soon_seen_to_be_repeated() -> None:
+    began = time.monotonic()
+    with pytest.raises(RequestError, match=r"^fields names id more than once"):
+        choose(ORDERS, ["id"] * 20_000)
+    assert time.monotonic() - began < 5

@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export_pipelines import settings as places
-from export_pipelines.config_types import is_secret, may_have_lines
+from export_pipelines.config_types import (
+    is_address,
+    is_else_of_machine,
+    is_of_machine,
+    is_secret,
+    may_have_lines,
+)
 from export_pipelines.errors import (
     ExportPipelinesError,
     KeyUnavailable,
@@ -261,3 +267,22 @@ def test_the_export_store_is_neither_removed_nor_disabled(
         assert platforms.switch(kept, is_active=False)
         assert platforms.switch(kept, is_active=True)
         platforms.remove(session, kept)
+
+
+NEITHER = {
+    "folder", "subfolder", "timeout_seconds", "platform_type", "username", "verify", "bucket",
+    "region_name", "role_arn", "external_id", "storage_class", "server_side_encryption",
+    "kms_key_id", "folder_id", "subject",
+}  # fmt: skip
+"""Fields that are nobody's secret, lead to no other server, and to nothing of this machine."""
+
+
+@pytest.mark.parametrize("platform_type", PLATFORMS)
+def test_every_field_says_whether_it_may_lead_to_what_is_not_its_owners(platform_type: str) -> None:
+    known = PLATFORMS[platform_type].model_fields
+    marks = (is_address, is_else_of_machine, is_of_machine, is_secret)
+    unmarked = {name for name, field in known.items() if not any(is_(field) for is_ in marks)}
+    expected = NEITHER - ({"folder"} if platform_type == "local" else set())
+    assert unmarked <= expected
+    of_machine = {name for name, field in known.items() if is_of_machine(field)}
+    assert {name for name in known if name.endswith("_file")} <= of_machine

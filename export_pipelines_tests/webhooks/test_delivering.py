@@ -9,6 +9,7 @@ from export_pipelines import settings
 from export_pipelines.clock import now
 from export_pipelines.errors import KeyUnavailable, RequestError
 from export_pipelines.registry.database import writing
+from export_pipelines.registry.signing import signing_keys
 from export_pipelines.runs.links import check_link
 from export_pipelines.runs.views import ExportJob
 from export_pipelines.webhooks import delivering, sending
@@ -73,7 +74,7 @@ def test_links_are_signed_when_it_is_sent(receiver: Receiver) -> None:
     for url, part in ((data["file_url"], ""), (file["url"], "products.csv")):
         query = parse_qs(urlsplit(url).query)
         assert int(query["expires"][0]) > time.time() + 290
-        check_link("1f2e", part, query["expires"][0], query["signature"][0])
+        check_link("1f2e", part, query["expires"][0], query["signature"][0], signing_keys())
     assert "signature" not in deliveries()[0].payload
 
 

@@ -5,13 +5,16 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
+import dagster as dg
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from export_pipelines import settings
 from export_pipelines.api import jobs
 from export_pipelines.api.bodies import ExportBody, export_body
+from export_pipelines.api.callers import SIGNING_KEYS
 from export_pipelines.api.dependencies import (
     Address,
     Cursor,
@@ -25,6 +28,8 @@ from export_pipelines.api.dependencies import (
 from export_pipelines.api.downloads import download
 from export_pipelines.api.idempotency import once
 from export_pipelines.api.launching import Launcher
+from export_pipelines.api.operations import Operation
+from export_pipelines.api.outward import SENDERS
 from export_pipelines.catalog.entities import ENTITIES
 from export_pipelines.errors import RequestError, storage_error, unknown
 from export_pipelines.execution import check_export
@@ -33,11 +38,11 @@ from export_pipelines.limits import FORMAT_TAG
 from export_pipelines.resources import ExportStore
 from export_pipelines.retention.exports import remove_export
 from export_pipelines.retention.runs import remove_run
-from export_pipelines.runs.links import check_link
+from export_pipelines.runs.links import LinkRefused, check_link
 from export_pipelines.runs.listing import Wanted, find
 from export_pipelines.runs.views import ExportJob, view
 
-router = APIRouter(tags=["exports"])
+router = APIRouter(tags=["exports"], route_class=Operation)
 _READERS = CapacityLimiter(2)
 """More threads that read jobs at once only keep each other from it."""
 
@@ -172,17 +177,17 @@ def resume_export_job(
 
 @router.head("/exports/jobs/{id}/download", include_in_schema=False)
 @router.get("/exports/jobs/{id}/download", response_class=Response)
-def download_export(
+async def download_export(
     id: JobId, request: Request, caller: ExportsReader, records: Records, part: Part = ""
 ) -> Response:
     """Downloads the file of a completed export, or several as a ZIP (P23)."""
-    job = _export(view(records, find(records, id, caller.organization, "export")))
-    return download(job, part, request.headers, head=request.method == "HEAD")
+    sent = partial(_sent, records, id, part, request, organization=caller.organization)
+    return await to_thread.run_sync(sent, limiter=SENDERS)
 
 
 @router.head("/exports/files/{id}", include_in_schema=False)
 @router.get("/exports/files/{id}", response_class=Response)
-def follow_link(
+async def follow_link(
     id: JobId,
     request: Request,
     records: Records,
@@ -191,9 +196,26 @@ def follow_link(
     signature: Annotated[str, Query(description="The link's signature.", max_length=200)] = "",
 ) -> Response:
     """Downloads what a link to a file is good for, without a key (C11, N27)."""
-    check_link(id, part, expires, signature)
-    job = _export(view(records, find(records, id, None, "export")))
-    return download(job, part, request.headers, head=request.method == "HEAD", signed=True)
+    link = (id, part, expires, signature)
+    try:
+        check_link(*link, await SIGNING_KEYS.recent())
+    except LinkRefused:
+        check_link(*link, await SIGNING_KEYS.current())
+    sent = partial(_sent, records, id, part, request, signed=True)
+    return await to_thread.run_sync(sent, limiter=SENDERS)
+
+
+def _sent(
+    records: dg.DagsterInstance,
+    run_id: str,
+    part: str,
+    request: Request,
+    *,
+    organization: str | None = None,
+    signed: bool = False,
+) -> Response:
+    job = _export(view(records, find(records, run_id, organization, "export")))
+    return download(job, part, request.headers, head=request.method == "HEAD", signed=signed)
 
 
 def _export(job: Any) -> ExportJob:
@@ -259,7 +281,16 @@ for _name in FORMATS:
     _add_format(_name)
 
 
-@router.post("/exports/{format}/{resource_type}", include_in_schema=False)
+class _UnknownFormat(StringConvertor):
+    """What may be a format: none of the other names that follow `/exports/`."""
+
+    regex = "(?!(?:types|jobs|files|platforms|profiles|schedules)/)[^/]+"
+
+
+register_url_convertor("unknown_format", _UnknownFormat())
+
+
+@router.post("/exports/{format:unknown_format}/{resource_type}", include_in_schema=False)
 def refuse_unknown_format(format: str, resource_type: str, caller: ExportsWriter) -> None:
     """Says which formats there are."""
     raise RequestError(unknown("format", format, list(FORMATS)))

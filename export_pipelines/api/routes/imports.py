@@ -23,6 +23,7 @@ from export_pipelines.api.dependencies import (
 )
 from export_pipelines.api.idempotency import once
 from export_pipelines.api.launching import Launcher
+from export_pipelines.api.operations import Upload
 from export_pipelines.catalog.entities import TABLES
 from export_pipelines.config import IMPORT_OPTIONS, import_request
 from export_pipelines.errors import (
@@ -39,7 +40,7 @@ from export_pipelines.mapping import is_path, mapping_path, read_mapping
 from export_pipelines.runs.listing import Wanted, find
 from export_pipelines.runs.views import ImportJob, view
 
-router = APIRouter(tags=["imports"])
+router = APIRouter(tags=["imports"], route_class=Upload)
 JobId = Annotated[str, InPath(description="The job's id.", max_length=100)]
 _CHUNK_BYTES = 1 << 20
 

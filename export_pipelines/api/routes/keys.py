@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from export_pipelines.api.bodies import Body
 from export_pipelines.api.dependencies import Address, Admin
 from export_pipelines.api.jobs import moment
+from export_pipelines.api.operations import Operation
 from export_pipelines.registration import api_keys as registration
 from export_pipelines.registration.api_keys import ApiKey
 from export_pipelines.registry import rows
@@ -16,7 +17,7 @@ from export_pipelines.registry.api_keys import SCOPES
 from export_pipelines.registry.database import reading, writing
 from export_pipelines.registry.models import ApiKeyRow
 
-router = APIRouter(tags=["keys"])
+router = APIRouter(tags=["keys"], route_class=Operation)
 Id = Annotated[str, Path(description="Its id or name.", max_length=100)]
 
 

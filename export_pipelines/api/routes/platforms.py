@@ -1,7 +1,7 @@
 """Platforms: where exports are delivered (P24-P29, made whole: P38)."""
 
-from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field
 from export_pipelines.api.bodies import Body
 from export_pipelines.api.callers import Caller, require
 from export_pipelines.api.dependencies import Address, ExportsReader, PlatformsWriter
+from export_pipelines.api.operations import Operation
+from export_pipelines.api.outward import asking
 from export_pipelines.errors import ExportPipelinesError
 from export_pipelines.platforms import PLATFORMS
 from export_pipelines.platforms.configuration import open_platform
@@ -19,7 +21,7 @@ from export_pipelines.registry import rows
 from export_pipelines.registry.database import reading, writing
 from export_pipelines.registry.models import PlatformRow
 
-router = APIRouter(tags=["platforms"])
+router = APIRouter(tags=["platforms"], route_class=Operation)
 Id = Annotated[str, Path(description="Its id or name.", max_length=100)]
 _CONFIG = (
     "Its fields, secrets included, which are encrypted and never shown again. "
@@ -103,18 +105,17 @@ def create_platform(
     body: PlatformBody, caller: PlatformsWriter, address: Address, response: Response
 ) -> PlatformView:
     """Registers a platform."""
-    _require_rights(caller, body.platform_type, body.config)
-    asked = registration.check(
-        Platform(
-            body.name,
-            body.platform_type,
-            body.config,
-            is_active=body.is_active,
-            auto_upload=body.auto_upload,
-        )
+    asked = Platform(
+        body.name,
+        body.platform_type,
+        body.config,
+        is_active=body.is_active,
+        auto_upload=body.auto_upload,
     )
+    _require_rights(caller, asked)
+    checked = registration.check(asked)
     with writing() as session:
-        row = registration.add(session, caller.organization, asked)
+        row = registration.add(session, caller.organization, checked)
     response.headers["Location"] = f"{address}/exports/platforms/{row.id}"
     return shown_platform(row)
 
@@ -139,7 +140,6 @@ def update_platform(id: Id, body: PlatformChanges, caller: PlatformsWriter) -> P
     """Changes a platform."""
     with writing() as session:
         row = rows.require(session, PlatformRow, caller.organization, id)
-        _require_rights(caller, row.platform_type, body.config)
         before = registration.registered(row)
         merged = {**before.fields, **body.config}
         asked = replace(
@@ -151,7 +151,10 @@ def update_platform(id: Id, body: PlatformChanges, caller: PlatformsWriter) -> P
             is_active=before.is_active if body.is_active is None else body.is_active,
             auto_upload=before.auto_upload if body.auto_upload is None else body.auto_upload,
         )
-        registration.change(session, row, registration.check(asked))
+        _require_rights(caller, asked)
+        checked = registration.check(asked)
+        registration.require_secrets(before, checked, body.config)
+        registration.change(session, row, checked)
         return shown_platform(row)
 
 
@@ -163,11 +166,15 @@ def delete_platform(id: Id, caller: PlatformsWriter) -> None:
 
 
 @router.post("/exports/platforms/{id}/check")
-def check_platform(id: Id, caller: PlatformsWriter) -> PlatformCheck:
+async def check_platform(id: Id, caller: PlatformsWriter) -> PlatformCheck:
     """Writes, lists, reads and deletes a small file on a platform, and says what fails."""
+    return await asking(caller.organization, partial(_checked, id, caller.organization))
+
+
+def _checked(name_or_id: str, organization: str) -> PlatformCheck:
     with reading() as session:
-        name = rows.require(session, PlatformRow, caller.organization, id).name
-    platform = open_platform(name, caller.organization)
+        name = rows.require(session, PlatformRow, organization, name_or_id).name
+    platform = open_platform(name, organization)
     steps = [
         CheckedStepView(name=each.name, error=_sentence(each.error), seconds=round(each.seconds, 3))
         for each in platform.check()
@@ -181,11 +188,11 @@ def _sentence(error: ExportPipelinesError | None) -> str | None:
     return str(error) if error else None
 
 
-def _require_rights(caller: Caller, platform_type: str, config: Mapping[str, Any]) -> None:
-    """Keep the server's own folders and variables from all but those who run it.
+def _require_rights(caller: Caller, asked: Platform) -> None:
+    """Keep the server's own files, credentials and variables from all but those who run it.
 
     Raises:
         ScopeMissing: the key has no right to them.
     """
-    if platform_type == "local" or any(isinstance(value, dict) for value in config.values()):
+    if registration.uses_machine(asked):
         require(caller, "admin")

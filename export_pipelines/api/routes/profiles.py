@@ -6,8 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 
-from export_pipelines.api.bodies import Body
+from export_pipelines.api.bodies import Body, PlatformNames
 from export_pipelines.api.dependencies import Address, ExportsReader, ExportsWriter
+from export_pipelines.api.operations import Operation
 from export_pipelines.api.problems import require_unchanged
 from export_pipelines.formats import FORMATS
 from export_pipelines.registration import profiles as registration
@@ -16,7 +17,7 @@ from export_pipelines.registry.database import reading, writing
 from export_pipelines.registry.models import ProfileRow
 from export_pipelines.registry.profiles import Profile, registered
 
-router = APIRouter(tags=["profiles"])
+router = APIRouter(tags=["profiles"], route_class=Operation)
 Id = Annotated[str, Path(description="Its id or name.", max_length=100)]
 _REQUEST = (
     "The export, as the body of POST /exports/{format}/{resource_type} has it, with its "
@@ -31,7 +32,7 @@ class ProfileBody(Body):
     name: str
     format: str = Field(json_schema_extra={"enum": list(FORMATS)})
     request: dict[str, Any] = Field(default={}, description=_REQUEST)
-    platforms: list[str] | None = Field(default=None, description=_PLATFORMS)
+    platforms: PlatformNames | None = Field(default=None, description=_PLATFORMS)
     is_active: bool = Field(default=True, description="Whether schedules may run it.")
 
 
@@ -40,7 +41,7 @@ class ProfileChanges(Body):
 
     format: str | None = Field(default=None, json_schema_extra={"enum": [*FORMATS, None]})
     request: dict[str, Any] | None = Field(default=None, description=_REQUEST)
-    platforms: list[str] | None = Field(default=None, description=_PLATFORMS)
+    platforms: PlatformNames | None = Field(default=None, description=_PLATFORMS)
     is_active: bool | None = None
 
 

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from export_pipelines.api.bodies import Body
+from export_pipelines.api.bodies import Body, PlatformNames
 from export_pipelines.api.dependencies import Address, ExportsReader, ExportsWriter, Records
+from export_pipelines.api.operations import Operation
 from export_pipelines.api.problems import require_unchanged
 from export_pipelines.clock import written
 from export_pipelines.cron import next_times
@@ -23,7 +24,7 @@ from export_pipelines.registry.profiles import DEFAULT
 from export_pipelines.registry.schedules import ALERT_MINUTES, Schedule
 from export_pipelines.staleness import late_schedules
 
-router = APIRouter(tags=["schedules"])
+router = APIRouter(tags=["schedules"], route_class=Operation)
 Id = Annotated[str, Path(description="Its id or name.", max_length=100)]
 _NEXT_TIMES = 5
 _CRON = "When it is due, such as 0 9 * * 1 for Mondays at 9:00; or @daily, @weekly, ..."
@@ -39,7 +40,7 @@ class ScheduleBody(Body):
     platform_id: str | None = Field(
         default=None, description="The only platform that it delivers to, by id or name."
     )
-    platforms: list[str] | None = Field(default=None, description=_PLATFORMS)
+    platforms: PlatformNames | None = Field(default=None, description=_PLATFORMS)
     profile: str = Field(
         default=DEFAULT,
         description="What it exports, by name or id; all active products as CSV by default.",
@@ -56,7 +57,7 @@ class ScheduleChanges(Body):
     cron_expression: str | None = Field(default=None, description=_CRON)
     timezone: str | None = None
     platform_id: str | None = None
-    platforms: list[str] | None = Field(default=None, description=_PLATFORMS)
+    platforms: PlatformNames | None = Field(default=None, description=_PLATFORMS)
     profile: str | None = None
     alert_after_minutes: int | None = None
     is_active: bool | None = None

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
@@ -15,6 +16,8 @@ from export_pipelines.api.dependencies import (
     ExportsWriter,
     Limit,
 )
+from export_pipelines.api.operations import Operation
+from export_pipelines.api.outward import asking
 from export_pipelines.registration import webhooks as registration
 from export_pipelines.registration.webhooks import Webhook
 from export_pipelines.registry import deliveries, rows
@@ -23,7 +26,7 @@ from export_pipelines.registry.models import DeliveryRow, WebhookRow
 from export_pipelines.webhooks.delivering import send_test
 from export_pipelines.webhooks.topics import SUBSCRIPTIONS
 
-router = APIRouter(tags=["webhooks"])
+router = APIRouter(tags=["webhooks"], route_class=Operation)
 Id = Annotated[str, Path(description="Its id or name.", max_length=100)]
 EventId = Annotated[str, Path(description="The event's id or the delivery's.", max_length=200)]
 _TOPICS: dict[str, Any] = {"items": {"type": "string", "enum": list(SUBSCRIPTIONS)}}
@@ -183,10 +186,14 @@ def rotate_webhook_secret(id: Id, caller: ExportsWriter, response: Response) -> 
 
 
 @router.post("/webhooks/{id}/test")
-def test_webhook(id: Id, caller: ExportsWriter) -> TestAnswer:
+async def test_webhook(id: Id, caller: ExportsWriter) -> TestAnswer:
     """Sends a `webhook.test` event now, and says what came back."""
+    return await asking(caller.organization, partial(_tested, id, caller.organization))
+
+
+def _tested(name_or_id: str, organization: str) -> TestAnswer:
     with reading() as session:
-        row = rows.require(session, WebhookRow, caller.organization, id)
+        row = rows.require(session, WebhookRow, organization, name_or_id)
     answer = send_test(row)
     return TestAnswer(
         delivered=answer.is_delivered,

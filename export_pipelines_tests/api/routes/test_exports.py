@@ -7,7 +7,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from export_pipelines.api.callers import Remembered
+from export_pipelines.api.routes import exports
 from export_pipelines.formats import FORMATS
+from export_pipelines.registry import signing
+from export_pipelines.registry.signing import rotate_signing_key, signing_keys
 from export_pipelines_tests.api.server import API, Server
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -84,6 +88,7 @@ def test_a_completed_export_is_read_and_downloaded(server: Server) -> None:
         ({"unknown": 1}, 422, "unknown_field", "unknown"),
         ({"compression": "rar"}, 422, "request_invalid", "compression"),
         ({"platforms": ["nowhere"]}, 422, "platform_misconfigured", "nowhere"),
+        ({"platforms": ["nowhere"] * 101}, 422, "request_invalid", "100 items"),
         ({"platforms": [{"local": {"folder": "/"}}]}, 422, "request_invalid", "platforms.0"),
         ({"include_fields": ["sku"], "fields": ["sku"]}, 422, "request_invalid", "only one"),
         ([], 422, "request_invalid", "body"),
@@ -201,7 +206,13 @@ def test_jobs_are_listed_in_pages_and_filtered(server: Server) -> None:
     assert listed("created_from=2020-01-01") == newest_first
     assert listed("created_to=2020-01-01T00:00:00Z") == []
     assert "is no time" in server.get("/exports/jobs?created_from=soon", 422)["detail"]
-    assert "next_cursor" in server.get("/exports/jobs?cursor=x", 422)["detail"]
+    theirs = server.export("csv", resource_type="suppliers")
+    details = [
+        server.get(f"/exports/jobs?cursor={each}", 422, key=key)["detail"].replace(each, "ID")
+        for each in (theirs, theirs[::-1])
+    ]
+    assert details[0] == details[1]
+    assert "of a page of exports" in details[0]
 
 
 def test_an_ended_export_is_deleted_with_its_files(server: Server) -> None:
@@ -229,3 +240,45 @@ def test_links_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = server.client.get(link)
     assert (answer.status_code, answer.json()["code"]) == (403, "link_refused")
     assert "expired" in answer.json()["detail"]
+
+
+def test_a_link_of_a_key_that_another_process_has_just_made_is_good(server: Server) -> None:
+    run_id = server.export("csv", resource_type="suppliers")
+    before = server.get(f"/exports/jobs/{run_id}")["file_url"]
+    assert server.client.get(before).status_code == 200
+    rotate_signing_key()
+    signing._known.clear()
+    after = server.get(f"/exports/jobs/{run_id}")["file_url"]
+    assert [server.client.get(link).status_code for link in (after, before)] == [200, 200]
+
+
+def test_links_that_are_not_good_do_not_keep_the_registry_busy(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[list[bytes]] = []
+
+    def counted() -> list[bytes]:
+        read.append(signing_keys())
+        return read[-1]
+
+    monkeypatch.setattr(exports, "SIGNING_KEYS", Remembered(counted))
+    bad = f"{API}/exports/files/none?expires=1&signature=none"
+    began = time.monotonic()
+    with ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(server.client.get, [bad] * 60))
+    assert {answer.status_code for answer in answers} == {403}
+    assert len(read) <= 2 + (time.monotonic() - began) / 0.1
+
+
+def test_links_lead_to_where_others_reach_the_server(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORT_PIPELINES_PUBLIC_URL", "https://shop.example/")
+    run_id = server.export("csv", resource_type="suppliers")
+    job = server.get(f"/exports/jobs/{run_id}", headers={"Host": "backend:8080"})
+    for url in (job["file_url"], job["files"][0]["url"]):
+        assert url.startswith(f"https://shop.example{API}/exports/files/{run_id}?")
+    answer = server.ask("POST", "/exports/csv/suppliers")
+    assert answer.headers["location"].startswith(f"https://shop.example{API}/exports/jobs/")
+    monkeypatch.setenv("EXPORT_PIPELINES_PUBLIC_URL", "shop.example")
+    assert "PUBLIC_URL" in server.get(f"/exports/jobs/{run_id}", 422)["detail"]

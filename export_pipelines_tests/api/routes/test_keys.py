@@ -29,6 +29,7 @@ def test_a_key_is_made_used_and_revoked(server: Server) -> None:
         ({"scopes": ["exports:delete"]}, "exports:read"),
         ({"scopes": []}, "scopes"),
         ({"expires_at": "yesterday"}, "expires_at"),
+        ({"expires_at": ""}, "expires_at"),
         ({"expires_at": "2020-01-01"}, "2020"),
         ({"name": " "}, "name"),
     ],

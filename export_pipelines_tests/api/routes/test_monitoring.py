@@ -1,6 +1,9 @@
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from anyio.to_thread import current_default_thread_limiter
 
 from export_pipelines_tests.api.server import Server
 
@@ -54,8 +57,29 @@ def test_it_says_that_it_is_there_and_ready(server: Server) -> None:
     assert (ready.status_code, ready.json()) == (200, {"status": "ready", "failed": []})
 
 
+def test_it_is_there_and_sends_files_while_all_threads_wait(server: Server) -> None:
+    run_id = server.export("csv", resource_type="suppliers")
+    link = server.get(f"/exports/jobs/{run_id}")["file_url"]
+    portal = server.client.portal
+    assert portal
+    limiter = portal.call(current_default_thread_limiter)
+    waiting = [object() for _ in range(int(limiter.total_tokens))]
+    for each in waiting:
+        portal.call(limiter.acquire_on_behalf_of_nowait, each)
+    try:
+        with ThreadPoolExecutor(1) as asker:
+            for path in ("/healthz", "/readyz", link):
+                assert asker.submit(server.client.get, path).result(10).status_code == 200
+    finally:
+        for each in waiting:
+            portal.call(limiter.release_on_behalf_of, each)
+
+
 def test_what_does_not_answer_is_named(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:hunter2@127.0.0.1:1/none")
-    ready = server.client.get("/readyz")
+    end = time.monotonic() + 3
+    while (ready := server.client.get("/readyz")).status_code == 200:
+        assert time.monotonic() < end
+        time.sleep(0.1)
     assert ready.status_code == 503
     assert ready.json() == {"status": "unavailable", "failed": ["catalog"]}

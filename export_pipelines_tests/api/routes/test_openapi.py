@@ -1,9 +1,11 @@
 """What the API says about itself holds for whatever is asked of it."""
 
 import json
+import re
 from typing import Any
 
 import schemathesis
+from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -13,6 +15,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from export_pipelines.api.routes import (
+    exports,
+    imports,
+    keys,
+    platforms,
+    profiles,
+    schedules,
+    webhooks,
+)
 from export_pipelines_tests.api.server import API, Server
 
 OPEN = "/exports/files/{id}"
@@ -54,6 +65,33 @@ def test_nothing_is_answered_without_a_key(server: Server) -> None:
             assert (answer.status_code, answer.json()["error_code"]) == expected, (method, path)
             asked += 1
     assert asked > 40
+
+
+def test_nothing_that_is_not_documented_is_answered_without_a_key(server: Server) -> None:
+    asked = set()
+    for part in (exports, imports, keys, platforms, profiles, schedules, webhooks):
+        for route in part.router.routes:
+            assert isinstance(route, APIRoute)
+            assert route.methods
+            path = re.sub(r"\{[^}]*\}", "x", route.path)
+            for method in {"POST"} | route.methods:
+                answer = server.client.request(method, f"{API}{path}")
+                is_link = route.path == OPEN and method != "POST"
+                assert answer.status_code == (403 if is_link else 401), (method, path)
+                asked.add((method, path))
+    assert {("HEAD", "/exports/jobs/x/download"), ("POST", "/exports/x/x")} < asked
+
+
+def test_a_wrong_method_is_told_the_right_ones(server: Server) -> None:
+    document = server.client.get(f"{API}/openapi.json").json()
+    for path, operations in document["paths"].items():
+        right = {method.upper() for method in operations}
+        right |= {"HEAD"} if path in (OPEN, "/exports/jobs/{id}/download") else set()
+        for method in {"GET", "POST", "PATCH", "DELETE", "PUT"} - right:
+            answer = server.ask(method, re.sub(r"\{[^}]*\}", "x", path))
+            assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+            assert answer.headers["allow"] == ", ".join(sorted(right)), (method, path)
+    assert server.ask("POST", "/openapi.json").headers["allow"] == "GET, HEAD"
 
 
 def test_every_operation_says_what_it_does_and_asks_for_a_key(server: Server) -> None:
