@@ -321,7 +321,7 @@ def test_without_the_key_all_says_so_and_nothing_is_written(
     sentence = (
         f"Error: The key of the registry's secrets is gone: there is no {key}, and "
         "EXPORT_PIPELINES_SECRET_KEY is not set. Put the file or the variable back; without it, "
-        "remove the platforms and register them again.\n"
+        "remove the platforms and webhooks and register them again.\n"
     )
     before = database.read_bytes()
     with moved_away(key, tmp_path):
