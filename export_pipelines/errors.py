@@ -14,7 +14,6 @@
     │   ├── PlatformUnavailable    it does not answer or broke off: it is tried again by itself
     │   ├── PlatformMisconfigured  a field of its configuration is wrong: correct that one
     │   └── PlatformRefused        it takes no file: free space or give permission over there
-    ├── ServerUnavailable    the server of --server does not answer: look whether it is up
     ├── RegistryUnavailable  the registry's database cannot be read or written: start it
     ├── KeyUnavailable       the key of the registry's secrets is not there: put it back
     ├── TooManyExports       the organization has no room for another: wait for one to end
@@ -140,13 +139,6 @@ class PlatformRefused(PlatformError):
 
     code = "platform_refused"
     exit_code = 10
-
-
-class ServerUnavailable(ExportPipelinesError):
-    """A server whose jobs somebody asks for does not answer, or breaks off."""
-
-    code = "server_unavailable"
-    exit_code = 15
 
 
 class RegistryUnavailable(ExportPipelinesError):

@@ -13,12 +13,12 @@ from urllib.parse import quote, urlencode
 from urllib.request import Request, build_opener
 
 from export_pipelines.cli.job_downloads import Job, copy_rest, fetched_bytes
+from export_pipelines.cli.job_places import ServerUnavailable
 from export_pipelines.cli.terminal import exit_code
 from export_pipelines.errors import (
     ExportPipelinesError,
     NotRegistered,
     RequestError,
-    ServerUnavailable,
     shown,
 )
 

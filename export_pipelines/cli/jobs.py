@@ -19,10 +19,10 @@ from export_pipelines.cli.job_lines import (
     progress_of,
     shown_values,
 )
-from export_pipelines.cli.job_places import Jobs, opened, with_place
+from export_pipelines.cli.job_places import Jobs, ServerUnavailable, opened, with_place
 from export_pipelines.cli.terminal import exit_code
 from export_pipelines.clock import written
-from export_pipelines.errors import Interrupted, RequestError, ServerUnavailable, shown
+from export_pipelines.errors import Interrupted, RequestError, shown
 
 _KINDS = ("export", "import")
 _POLL_SECONDS = 1.0
