@@ -115,6 +115,15 @@ def test_nobody_accepts() -> None:
 
 
 @pytest.mark.usefixtures("hurried")
+def test_a_host_that_takes_too_long_to_look_up(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "resolve", lambda _: time.sleep(2))
+    answer = send(receiver)
+    assert (answer.seconds < 1, answer.message) == (True, "It did not answer within 10 seconds.")
+
+
+@pytest.mark.usefixtures("hurried")
 def test_one_of_two_addresses_is_silent(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
