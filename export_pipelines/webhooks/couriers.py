@@ -14,8 +14,8 @@ from export_pipelines.errors import ExportPipelinesError
 from export_pipelines.registry.models import WebhookRow
 from export_pipelines.webhooks.delivering import Tally, deliver_due
 
-MOST_AT_ONCE = 8
-MOST_OF_ONE = 4
+MOST_AT_ONCE = 16
+MOST_OF_ONE = 8
 """So many of an organization at once."""
 
 _log = logging.getLogger(__name__)
@@ -77,9 +77,10 @@ def serve(
             is wrong.
     """
     end = time.monotonic() + patience
-    waiting = list(webhooks)
     couriers: list[Courier] = []
     with _PLACES:
+        # Of those that are being served it is not known yet whether they fail.
+        waiting = [each for each in webhooks if each.id not in _SERVED]
         while True:
             for webhook in filter(_has_place, list(waiting)):
                 waiting.remove(webhook)

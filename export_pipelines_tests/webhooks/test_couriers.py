@@ -64,6 +64,23 @@ def test_those_that_hang_leave_places_to_others(
     wait_until(lambda: not couriers._SERVED)
 
 
+def test_one_that_hangs_is_not_served_again_before_it_is_known_to_fail(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "SECONDS", 0.5)
+    with start_receiver() as hanging:
+        hanging.behaviour = "hang"
+        slow = register(hanging.url, name="slow")
+        record(event(1), event(2))
+        assert serve([slow], only_first=True, patience=0) == (Tally(), 1)
+        quick = register(receiver.url, name="quick")
+        record(event(3))
+        monkeypatch.setattr(sending, "SECONDS", 5.0)
+        receiver.seconds = 1.0
+        assert serve([slow, quick], only_first=True, patience=20) == (Tally(delivered=1), 0)
+        assert len(hanging.received) == 1
+
+
 def test_who_finds_no_place_waits_for_one(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
