@@ -78,6 +78,7 @@ def serve(host: str, port: int, *, authenticates: bool) -> None:
     with _only_one(home):
         place = Place(host, port or free_port(host), authenticates, token_urlsafe())
         check_free(place)
+        _note_links(place)
         servers = _servers(home, place)
         make_records()
         _stop_on_signals()
@@ -90,6 +91,17 @@ def serve(host: str, port: int, *, authenticates: bool) -> None:
             _say_stopping()
         finally:
             stop_all(servers)
+
+
+def _note_links(place: Place) -> None:
+    """Say if others could not follow the links that they are sent."""
+    linked = settings.public_url(place.own_address)
+    if linked == place.own_address != place.address:
+        click.echo(
+            f"Links in webhooks begin with {linked}, which others cannot follow: set "
+            "EXPORT_PIPELINES_PUBLIC_URL to where they reach this server.",
+            err=True,
+        )
 
 
 def _say_stopping() -> None:
@@ -273,9 +285,21 @@ def _stop_on_signals() -> None:
 
 
 def _wait_until(servers: Sequence[Server], is_ready: Callable[[], bool]) -> None:
+    """Wait until servers that were started are ready.
+
+    Raises:
+        StorageUnavailable: one has ended, or they are not ready in time.
+    """
     deadline = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < deadline and servers[0].is_running:
+    while time.monotonic() < deadline:
         if is_ready():
             return
+        for server in servers:
+            if server.has_ended:
+                raise StorageUnavailable(
+                    f"The {server.name} does not start; its last messages are above."
+                )
         time.sleep(0.1)
-    raise StorageUnavailable("A server did not start; its last messages are above.")
+    raise StorageUnavailable(
+        f"The servers are not ready after {_READY_SECONDS} seconds; their last messages are above."
+    )

@@ -59,6 +59,11 @@ class Server:
         """Whether it is there."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started, and is no longer there."""
+        return self._process is not None and not self.is_running
+
     def keep_running(self) -> None:
         """Start it again if it has ended.
 

@@ -22,10 +22,12 @@ from export_pipelines.webhooks.patience import KEPT
 from export_pipelines.webhooks.topics import STALE
 
 SECONDS = 1
+"""Less than the five seconds after which the daemon looks for sensors that are due."""
+
 PATIENCE_SECONDS = 2.0
 """How long a tick waits for receivers; those that take longer are served beside later ticks."""
 
-_FIRST_LOOK_SECONDS = 60.0
+_FIRST_LOOK_SECONDS = (KEPT - timedelta(days=1)) / timedelta(seconds=1)
 _CHORES_SECONDS = 60.0
 _NOBODY = "No webhook is registered and enabled."
 
@@ -40,7 +42,7 @@ _NOBODY = "No webhook is registered and enabled."
 def webhooks(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Tells webhooks of what becomes of exports and imports."""
     moment = time.time()
-    registered = _enabled()
+    registered = [row for row in _registered() if row.is_active]
     if not registered:
         context.update_cursor("")
         return dg.SkipReason(_NOBODY)
@@ -61,26 +63,30 @@ def webhooks(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 def webhook_retries(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Sends webhooks again what they did not take."""
     moment = time.time()
-    registered = _enabled()
+    registered = _registered()
     if not registered:
         return dg.SkipReason(_NOBODY)
     recorded = 0
-    if moment - _last_chores(context.cursor) >= _CHORES_SECONDS:
-        recorded = _record_late(context.instance, registered, moment)
-        with writing() as session:
-            deliveries.prune(session, _utc(moment) - KEPT)
-        context.update_cursor(json.dumps(moment))
-    return _deliver(recorded, only_first=False)
+    try:
+        if moment - _last_chores(context.cursor) >= _CHORES_SECONDS:
+            with writing() as session:
+                deliveries.prune(session, _utc(moment) - KEPT)
+            recorded = _record_late(context.instance, registered, moment)
+            context.update_cursor(json.dumps(moment))
+    finally:
+        # What is wrong with a schedule keeps no webhook waiting.
+        said = _deliver(recorded, only_first=False)
+    return said
 
 
-def _enabled() -> list[WebhookRow]:
+def _registered() -> list[WebhookRow]:
     with reading() as session:
-        return [row for row in deliveries.webhooks(session) if row.is_active]
+        return deliveries.webhooks(session)
 
 
 def _begin(registered: Sequence[WebhookRow], moment: float) -> changes.Cursor:
-    """Return where to begin: somebody may export right after registering the first webhook."""
-    oldest = min(seconds_of(row.created_at) for row in registered)
+    """Return where to begin: what was told long ago is no longer known, and not told again."""
+    oldest = min(seconds_of(row.enabled_at) for row in registered)
     return changes.begin(max(oldest, moment - _FIRST_LOOK_SECONDS))
 
 

@@ -131,6 +131,20 @@ def test_a_finished_export_is_an_asset_materialization(
     assert said["folder"].value == str(exported.folder)
 
 
+@pytest.mark.parametrize("address", ["https://shop.example", "shop.example"])
+def test_a_wrong_address_of_the_web_server_takes_the_link_only(
+    sqlite_shop: str, exporter: Exporter, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("EXPORT_PIPELINES_PUBLIC_URL", address)
+    exported = exporter.succeed(sqlite_shop, "csv", resource_type="suppliers")
+    [made] = exported.result.asset_materializations_for_node("finish")
+    path = f"/api/v1/exports/jobs/{exported.result.run_id}/download"
+    is_right = address.startswith("https://")
+    assert made.metadata.get("download") == (
+        dg.MetadataValue.url(address + path) if is_right else None
+    )
+
+
 def test_the_manifest_can_be_checked(shop: str, exporter: Exporter) -> None:
     exported = exporter.succeed(
         shop, "json", max_rows_per_file=500, compression="gzip", pretty=False, file_name="all"

@@ -1,4 +1,4 @@
-"""Secrets of registered platforms are nowhere in clear: a search for each, everywhere.
+"""Secrets of platforms and of this project's own are nowhere in clear: a search for each.
 
 It takes a minute or two: a run tries the platforms that do not answer again and again.
 """
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
@@ -18,7 +19,12 @@ import yaml
 from export_pipelines.catalog.sample import generate
 from export_pipelines.config_types import is_secret
 from export_pipelines.platforms import PLATFORMS
+from export_pipelines.registry.secrets import decrypt
+from export_pipelines.registry.signing import signing_keys
+from export_pipelines.server_environment import SERVER_TOKEN
+from export_pipelines_tests.api.keys import make_key
 from export_pipelines_tests.command_line import Program
+from export_pipelines_tests.killing import processes_of
 from export_pipelines_tests.planted_secrets import (
     REQUIRED,
     SECRET_FIELDS,
@@ -29,10 +35,12 @@ from export_pipelines_tests.planted_secrets import (
     make_secret,
 )
 from export_pipelines_tests.servers.sftp import SftpServer, run_asyncssh
+from export_pipelines_tests.webhooks.registered import register
 from export_pipelines_tests.webserver import Ask, launch, start_webserver, wait
 
 pytestmark = pytest.mark.timeout(600)
 
+HOOKS = {"EXPORT_PIPELINES_WEBHOOK_HOSTS": "127.0.0.1"}
 RUNS = """
 {
   runsOrError {
@@ -84,12 +92,12 @@ class Evidence:
 
     Attributes:
         program: the command line at the home folder, with what it said.
-        planted: secrets by the platform and field that they were given to.
+        planted: secrets by the platform and field that they were given to, or by what they are.
         file: what was applied.
         variables: those that it takes secrets from.
         run: the run that delivered to all.
         running: files of the home folder while servers ran.
-        answers: of GraphQL.
+        answers: of GraphQL and the API.
         arguments: of all processes, by number.
     """
 
@@ -191,6 +199,34 @@ def add_reachable(planting: Planting, server: SftpServer) -> list[str]:
     return ["nas", "by password", "by key"]
 
 
+def issue(planting: Planting) -> str:
+    """Have this project make secrets of its own, and return the API key."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EXPORT_PIPELINES_HOME", str(planting.program.home))
+        key = make_key("admin")
+        webhook = register("http://127.0.0.1:1/hook")
+        planting.planted["API key"] = key
+        planting.planted["webhook"] = decrypt(webhook)["secret"]
+        planting.planted["signing key"] = signing_keys()[0].hex()
+    return key
+
+
+def server_token(home: Path) -> str:
+    """Return what the process that started the web server shows instead of a key."""
+    places = [Path(f"/proc/{pid}/environ").read_text() for pid in processes_of(home)]
+    variables = [each for place in places for each in place.split("\0")]
+    [token] = {each for each in variables if each.startswith(f"{SERVER_TOKEN}=")}
+    return token.partition("=")[2]
+
+
+def shown_job(ask: Ask, run_id: str) -> bytes:
+    """Return a job as the API answers it, with links that are signed."""
+    headers = {"Authorization": f"Bearer {ask.key}"}
+    with urlopen(Request(f"{ask.address}/api/v1/exports/jobs/{run_id}", headers=headers)) as answer:
+        content: bytes = answer.read()
+    return content
+
+
 def look_around(program: Program, names: list[str], variables: Mapping[str, str]) -> None:
     """Run what shows platforms, and what fails at them."""
     for name in names:
@@ -200,6 +236,8 @@ def look_around(program: Program, names: list[str], variables: Mapping[str, str]
         assert code in (8, 9), (name, code)
     for command in ("platforms", "profiles", "schedules"):
         program.run_here(command, "list")
+    for words in (["webhooks", "list"], ["webhooks", "show", "crm"], ["keys", "list"]):
+        program.run_here(*words)
     program.run_here("registry", "export")
     program.run_here("registry", "export", "-f", program.home / "exported.yaml")
     assert program.try_here("export", "csv", "--platform", names[0] + "?")[0] == 9
@@ -233,11 +271,14 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evidence]:
         file, variables = planting.by_file()
         program.run_here("profiles", "add", "csv", "weekly", "suppliers", "--platform", "nas")
         program.run_here("schedules", "add", "Mondays", "--cron", "@weekly", "--profile", "weekly")
-        with start_webserver(home, **referenced) as ask:
+        key = issue(planting)
+        with start_webserver(home, key, **referenced, **HOOKS) as ask:
+            planting.planted["server token"] = server_token(home)
             run = deliver(ask, [*reached, *by_input])
             look_around(program, [*by_input, *by_reference], variables)
             ended = wait(ask, run["runId"])
             answers = {"GraphQL": json.dumps(ask(RUNS), ensure_ascii=False).encode()}
+            answers["API"] = shown_job(ask, run["runId"])
             running = contents(home)
         delivered = {path.name for path in server.directory.rglob("*") if path.is_file()}
         assert delivered == {"suppliers.csv", "suppliers.csv.manifest.json"}
@@ -251,7 +292,7 @@ def test_every_secret_of_every_platform_is_planted(evidence: Evidence) -> None:
         for kind, platform in PLATFORMS.items()
     }
     assert fields == {"local": (), **SECRET_FIELDS}
-    assert len(set(evidence.planted.values())) == len(evidence.planted) == 32
+    assert len(set(evidence.planted.values())) == len(evidence.planted) == 32 + 4
 
 
 def test_the_search_finds_a_secret_in_every_form(evidence: Evidence) -> None:
@@ -274,6 +315,11 @@ def test_the_reachable_got_the_file_and_the_others_failed(evidence: Evidence) ->
     assert failed == {"deliver[ftp]", *(f"deliver[{kind}_by_input]" for kind in SECRET_FIELDS)}
 
 
+def test_the_webhook_was_tried(evidence: Evidence) -> None:
+    said = evidence.program.run_here("webhooks", "deliveries", "crm")
+    assert "It refuses connections." in said
+
+
 def test_no_secret_is_in_a_file(evidence: Evidence) -> None:
     after = contents(evidence.program.home)
     for places in (evidence.running, after):
@@ -290,7 +336,7 @@ def test_no_secret_is_in_what_was_said(evidence: Evidence) -> None:
 
 
 def test_no_secret_is_in_an_answer(evidence: Evidence) -> None:
-    [answer] = evidence.answers.values()
+    answer = evidence.answers["GraphQL"]
     for part in ("REFERENCE_FTP_PASSWORD", "mondays_schedule", "RunFailureEvent", "by_password"):
         assert part.encode() in answer
     assert found_in(evidence.planted, evidence.answers) == []
@@ -298,7 +344,12 @@ def test_no_secret_is_in_an_answer(evidence: Evidence) -> None:
 
 def test_no_secret_is_in_the_arguments_of_a_process(evidence: Evidence) -> None:
     joined = b"\n".join(evidence.arguments.values())
-    for part in (b"export_pipelines\0dev", b"platforms\0add", b"registry\0apply", b"_daemon\0run"):
+    for part in (
+        b"export_pipelines\0serve",
+        b"platforms\0add",
+        b"registry\0apply",
+        b"_daemon\0run",
+    ):
         assert part in joined
     assert b"multiprocessing" in joined
     assert found_in(evidence.planted, evidence.arguments) == []
@@ -321,7 +372,7 @@ def test_without_the_key_all_says_so_and_nothing_is_written(
     sentence = (
         f"Error: The key of the registry's secrets is gone: there is no {key}, and "
         "EXPORT_PIPELINES_SECRET_KEY is not set. Put the file or the variable back; without it, "
-        "remove the platforms and register them again.\n"
+        "remove the platforms and webhooks and register them again.\n"
     )
     before = database.read_bytes()
     with moved_away(key, tmp_path):
@@ -348,7 +399,7 @@ def test_after_a_rotation_the_old_key_alone_reads_nothing(evidence: Evidence) ->
     key = program.home / "registry.key"
     old = key.read_text()
     assert program.run_here("registry", "rotate-key").startswith(
-        "Encrypted anew: the secrets of 12 "
+        "Encrypted anew: the secrets of 13 "
     )
     assert program.run_here("platforms", "check", "by password").count(" passed ") == 5
     new = key.read_text()

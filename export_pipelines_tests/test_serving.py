@@ -14,8 +14,11 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from export_pipelines import serving
+from export_pipelines.errors import StorageUnavailable
 from export_pipelines.listening import Place
 from export_pipelines.serving import _servers
+from export_pipelines.supervision import Server, stop_all
 from export_pipelines_tests.killing import kill_all, processes_of
 from export_pipelines_tests.servers.process import free_port
 from export_pipelines_tests.webserver import ROOT
@@ -115,6 +118,38 @@ def servers_of(home: Path) -> list[str]:
 
 def wait_until_gone(home: Path) -> None:
     wait_until(lambda: not servers_of(home), GONE_SECONDS)
+
+
+def test_a_server_that_does_not_start_ends_the_start() -> None:
+    servers = [Server(f"{name} server", [name], {}) for name in ("code", "no_such_module")]
+    servers[1].start()
+    try:
+        with pytest.raises(StorageUnavailable, match="The no_such_module server does not start"):
+            serving._wait_until(servers, lambda: False)
+    finally:
+        stop_all(servers)
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "is_said"),
+    [
+        ("0.0.0.0", "", True),
+        ("::", "", True),
+        ("0.0.0.0", "https://shop.example", False),
+        ("127.0.0.1", "", False),
+        ("192.0.2.7", "", False),
+    ],
+)
+def test_links_that_others_cannot_follow(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    host: str,
+    url: str,
+    is_said: bool,
+) -> None:
+    monkeypatch.setenv("EXPORT_PIPELINES_PUBLIC_URL", url)
+    serving._note_links(Place(host, 80, authenticates=True, token=""))
+    assert ("set EXPORT_PIPELINES_PUBLIC_URL" in capsys.readouterr().err) is is_said
 
 
 def test_one_that_is_killed_leaves_no_server_behind_and_a_second_is_refused(home: Path) -> None:

@@ -76,7 +76,7 @@ def told(receiver: Receiver) -> list[str]:
     return [json.loads(got.body)["type"] for got in receiver.received]
 
 
-def test_both_run_each_second() -> None:
+def test_both_run_whenever_the_daemon_looks() -> None:
     for sensor in (webhooks, webhook_retries):
         assert sensor.minimum_interval_seconds == 1
         assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
@@ -85,7 +85,8 @@ def test_both_run_each_second() -> None:
 def test_nobody_is_told(daemon: Daemon, retries: Daemon) -> None:
     assert daemon.tick() == retries.tick() == NOBODY
     register("http://127.0.0.1:9/", is_active=False)
-    assert daemon.tick() == retries.tick() == NOBODY
+    assert daemon.tick() == NOBODY
+    assert retries.tick() == "Nothing is due."
     assert not daemon.cursor
 
 
@@ -93,7 +94,7 @@ def test_an_export_from_its_creation_to_its_end(
     exporter: Exporter, daemon: Daemon, receiver: Receiver, sqlite_shop: str
 ) -> None:
     exporter.succeed(sqlite_shop, "csv", fields=["sku"])
-    register(receiver.url, created_at=written(datetime.now(timezone.utc)))
+    register(receiver.url, enabled_at=written(datetime.now(timezone.utc)))
     assert daemon.tick() == "Nothing is due."
     exported = exporter.succeed(sqlite_shop, "csv", fields=["sku"])
     assert daemon.tick() == "3 events recorded, 3 delivered"
@@ -115,7 +116,7 @@ def test_an_export_from_its_creation_to_its_end(
 def test_an_export_that_fails_right_after_the_first_webhook(
     exporter: Exporter, daemon: Daemon, receiver: Receiver, sqlite_shop: str
 ) -> None:
-    register(receiver.url, "export.failed", created_at=written(datetime.now(timezone.utc)))
+    register(receiver.url, "export.failed", enabled_at=written(datetime.now(timezone.utc)))
     exporter.run(sqlite_shop, "csv", filters={"sku_eq": "none of these"})
     receiver.status = 500
     assert daemon.tick() == "1 event recorded, 1 failed: crm: It answered 500."
@@ -123,12 +124,18 @@ def test_an_export_that_fails_right_after_the_first_webhook(
     assert error["error_code"] == "no_records"
 
 
-def test_events_of_weeks_ago_are_not_told(daemon: Daemon, receiver: Receiver) -> None:
-    register(receiver.url)
+@pytest.mark.parametrize(("enabled", "looked"), [(2, 2), (40, 29)])
+def test_it_looks_back_to_the_first_webhook(
+    daemon: Daemon, receiver: Receiver, enabled: int, looked: int
+) -> None:
+    today = datetime.now(timezone.utc)
+    register(receiver.url, enabled_at=written(today - timedelta(days=enabled)))
+    register(receiver.url, name="later", enabled_at=written(today - timedelta(days=1)))
     assert daemon.tick() == "Nothing is due."
     cursor = json.loads(str(daemon.cursor))
     assert {word: seen[0] for word, seen in cursor.items()} == dict.fromkeys(cursor, 0)
-    assert {seen[1] > time.time() - 61 for seen in cursor.values()} == {True}
+    since = (today - timedelta(days=looked)).timestamp()
+    assert [seen[1] for seen in cursor.values()] == [pytest.approx(since, abs=60)] * 5
 
 
 def test_a_tick_that_fails_is_made_up_for(
@@ -175,9 +182,11 @@ def test_who_is_down_gets_it_after_recovering(
 
 
 def test_old_deliveries_are_removed(retries: Daemon, receiver: Receiver) -> None:
-    register(receiver.url)
+    row = register(receiver.url)
     record(event(1), event(2))
     assert retries.tick() == "2 delivered"
+    with writing() as session:
+        session.get_one(type(row), row.id).is_active = False
     ended = datetime.now(timezone.utc) - timedelta(days=30, seconds=1)
     put(deliveries()[0], ended_at=written(ended))
     assert retries.tick() == "Nothing is due."
@@ -221,6 +230,17 @@ def test_a_late_schedule_is_told_once(stale: dg.DagsterInstance, receiver: Recei
     for _ in range(2):
         retries.cursor = None
         assert retries.tick() == "Nothing is due."
+
+
+def test_a_schedule_that_cannot_be_judged_keeps_nobody_waiting(
+    retries: Daemon, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(receiver.url)
+    record(event())
+    monkeypatch.setattr(webhook_sensor, "late_schedules", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        retries.tick()
+    assert statuses() == ["delivered"]
 
 
 def test_without_the_registry_they_fail(

@@ -53,7 +53,8 @@ Exit codes: 0 done; 2 the request is wrong; 3 nothing to export;
 8 a platform does not answer; 9 its configuration is wrong;
 10 it takes no file; 11 a file cannot be imported;
 12 the process of the run is gone; 13 the registry does not answer;
-14 its key is not there; 130 interrupted; 1 anything else.
+14 its key is not there; 15 the server of --server does not answer;
+130 interrupted; 1 anything else.
 """
 
 

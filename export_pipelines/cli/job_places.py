@@ -10,8 +10,16 @@ import click
 
 from export_pipelines.cli.job_downloads import Job
 from export_pipelines.cli.terminal import exit_codes
+from export_pipelines.errors import ExportPipelinesError
 
 _KEY_VARIABLE = "EXPORT_PIPELINES_API_KEY"
+
+
+class ServerUnavailable(ExportPipelinesError):
+    """A server whose jobs somebody asks for does not answer, or breaks off."""
+
+    code = "server_unavailable"
+    exit_code = 15
 
 
 class Jobs(Protocol):
@@ -23,7 +31,11 @@ class Jobs(Protocol):
         """Yield jobs of a kind, the newest first."""
 
     def find(self, job_id: str) -> dict[str, Any]:
-        """Return a job."""
+        """Return a job.
+
+        Raises:
+            ServerUnavailable: it is on a server, which does not answer.
+        """
 
     def cancel(self, job: Job) -> dict[str, Any]:
         """Cancel a job."""

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from ssl import SSLError
@@ -13,10 +13,11 @@ from urllib.parse import quote, urlencode
 from urllib.request import Request, build_opener
 
 from export_pipelines.cli.job_downloads import Job, copy_rest, fetched_bytes
+from export_pipelines.cli.job_places import ServerUnavailable
 from export_pipelines.cli.terminal import exit_code
 from export_pipelines.errors import (
     ExportPipelinesError,
-    PlatformUnavailable,
+    NotRegistered,
     RequestError,
     shown,
 )
@@ -42,6 +43,11 @@ class ServerJobs:
         Raises:
             RequestError: either cannot be one.
         """
+        if "@" in server:
+            raise RequestError(
+                "--server has a user or a password in it: give the server's address only, and the "
+                "API key in another way."
+            )
         if not server.startswith(("http://", "https://")):
             raise RequestError(
                 f"--server: {shown(server)} is no address: write it as https://shop.example."
@@ -73,12 +79,17 @@ class ServerJobs:
         """Return a job, an export or an import.
 
         Raises:
-            ExportPipelinesError: the server has none of that id, or does not answer.
+            NotRegistered: the server has none of that id.
+            ServerUnavailable: it does not answer.
+            ExportPipelinesError: it refuses.
         """
-        try:
-            return self._answer("GET", f"exports/jobs/{quote(job_id, safe='')}")
-        except _NotThereError:
-            return self._answer("GET", f"imports/jobs/{quote(job_id, safe='')}")
+        for kind in ("exports", "imports"):
+            with suppress(_NotThereError):
+                return self._answer("GET", f"{kind}/jobs/{quote(job_id, safe='')}")
+        raise NotRegistered(
+            f"There is no job {shown(job_id)} on {self._server}, or the key's organization does "
+            "not have it: give its whole id, as 'jobs list' shows it."
+        )
 
     def cancel(self, job: Job) -> dict[str, Any]:
         """Cancel a job, and return it as it is then: one at work ends a moment later."""
@@ -97,7 +108,7 @@ class ServerJobs:
             partial: where it grows. What names its version is kept beside it.
 
         Raises:
-            PlatformUnavailable: the server does not answer, or broke off.
+            ServerUnavailable: the server does not answer, or broke off.
             ExportPipelinesError: it refuses.
         """
         note = partial.with_name(f"{partial.name}.etag")
@@ -120,7 +131,7 @@ class ServerJobs:
         except (HTTPException, TimeoutError, ConnectionError, SSLError) as error:
             reason = _reason(error)
         if not partial.exists() or partial.stat().st_size < file["bytes"]:
-            raise PlatformUnavailable(
+            raise ServerUnavailable(
                 f"{self._server} broke off {file['name']}: {reason}. What has come so far is kept: "
                 "download it again, and it goes on from there."
             )
@@ -130,11 +141,11 @@ class ServerJobs:
             with self._open(method, place) as answer:
                 found = json.loads(answer.read())
         except (HTTPException, ValueError, OSError) as error:
-            raise PlatformUnavailable(
+            raise ServerUnavailable(
                 f"{self._server} does not answer as it should: {_reason(error)}. Is --server right?"
             ) from None
         if not isinstance(found, dict):
-            raise PlatformUnavailable(
+            raise ServerUnavailable(
                 f"{self._server} answers something else than jobs. Is --server right?"
             )
         return found
@@ -155,7 +166,7 @@ class ServerJobs:
                         raise self._refusal(error) from None
                 time.sleep(seconds)
             except (HTTPException, OSError) as error:
-                raise PlatformUnavailable(
+                raise ServerUnavailable(
                     f"{self._server} does not answer: {_reason(error)}. Look whether it is up, and "
                     "whether --server is right."
                 ) from None
@@ -179,8 +190,9 @@ class ServerJobs:
         except (HTTPException, OSError, ValueError, KeyError, TypeError, AttributeError):
             sentence, code = f"{self._server} answers HTTP {error.code} {error.reason}.", ""
         refusal = _KINDS.get(error.code, ExportPipelinesError)(str(sentence))
-        refusal.code = str(code)
-        refusal.exit_code = exit_code(refusal.code)
+        if code:
+            refusal.code = str(code)
+            refusal.exit_code = exit_code(refusal.code)
         return refusal
 
 
@@ -192,7 +204,14 @@ class _NotSatisfiableError(ExportPipelinesError):
     """The server has a shorter file than is there already."""
 
 
-_KINDS = {404: _NotThereError, 416: _NotSatisfiableError}
+_KINDS = {
+    404: _NotThereError,
+    416: _NotSatisfiableError,
+    # Those of a proxy before a server that is away, and of one that is starting.
+    502: ServerUnavailable,
+    503: ServerUnavailable,
+    504: ServerUnavailable,
+}
 
 
 def _place(job: Job) -> str:

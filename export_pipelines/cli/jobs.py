@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from heapq import merge
-from itertools import islice
+from itertools import chain, islice
 from typing import NoReturn
 
 import click
@@ -19,13 +19,14 @@ from export_pipelines.cli.job_lines import (
     progress_of,
     shown_values,
 )
-from export_pipelines.cli.job_places import Jobs, opened, with_place
+from export_pipelines.cli.job_places import Jobs, ServerUnavailable, opened, with_place
 from export_pipelines.cli.terminal import exit_code
 from export_pipelines.clock import written
 from export_pipelines.errors import Interrupted, RequestError, shown
 
 _KINDS = ("export", "import")
 _POLL_SECONDS = 1.0
+_AWAY_SECONDS = 300
 _DATE_CHARACTERS = 10
 STATUSES = ("processing", "pending", "in_progress", "completed", "failed", "cancelled")
 
@@ -67,9 +68,11 @@ def list_jobs(
         # One more tells whether there are more.
         each = [found.listed(name, filters, most and most + 1) for name in kinds]
         newest = merge(*each, key=lambda job: str(job["created_at"]), reverse=True)
+        # Who is refused sees no headings.
+        first = list(islice(newest, 1))
         if not as_json:
             click.echo(HEADINGS)
-        for job in islice(newest, most):
+        for job in chain(first, islice(newest, most and most - 1)):
             click.echo(json.dumps(job, ensure_ascii=False) if as_json else line_of(job))
         if most and next(newest, None) is not None:
             click.echo("There are more: see --limit and --all.", err=True)
@@ -137,10 +140,9 @@ def watch(job_id: str, **place: str | None) -> None:
 def cancel(job_id: str, *, is_waiting: bool, **place: str | None) -> None:
     """Cancels a job that waits or is at work."""
     with opened(**place) as found:
-        job = found.cancel(found.find(_checked(job_id)))
+        job: Job = found.cancel(found.find(_checked(job_id)))
         while is_waiting and not _has_ended(job):
-            time.sleep(_POLL_SECONDS)
-            job = found.find(job["id"])
+            job = _later(found, job)
         said = ending(job) if _has_ended(job) else f"{job['id']} was told to end."
         click.echo(said)
         if is_waiting and job["status"] != "cancelled":
@@ -219,8 +221,7 @@ def _follow(found: Jobs, job: Job) -> Job:
             last = line
             if _has_ended(job):
                 break
-            time.sleep(_POLL_SECONDS)
-            job = found.find(job["id"])
+            job = _later(found, job)
     except KeyboardInterrupt:
         click.echo(
             f"\nThe job goes on: 'export-pipelines jobs watch {job['id']}' follows it again.",
@@ -230,6 +231,26 @@ def _follow(found: Jobs, job: Job) -> Job:
     if on_terminal:
         click.echo()
     return job
+
+
+def _later(found: Jobs, job: Job) -> Job:
+    """Return a job as it is a moment later; a server that is away for minutes is waited for.
+
+    Raises:
+        ServerUnavailable: it stays away.
+    """
+    end = time.monotonic() + _AWAY_SECONDS
+    is_said = False
+    while True:
+        time.sleep(_POLL_SECONDS)
+        try:
+            return found.find(job["id"])
+        except ServerUnavailable as error:
+            if time.monotonic() > end:
+                raise
+            if not is_said:
+                click.echo(f"{error} It is asked again for some minutes.", err=True)
+            is_said = True
 
 
 def _end(job: Job) -> NoReturn:

@@ -69,10 +69,11 @@ def list_keys(*, organization: str | None) -> None:
     from export_pipelines.registry.models import ApiKeyRow
 
     with exit_codes():
+        owner = _owner(organization)
         with reading() as session:
-            stored = rows.all_of(session, ApiKeyRow, _owner(organization))
+            stored = rows.all_of(session, ApiKeyRow, owner)
         if not stored:
-            click.echo("No key has been made. See: export-pipelines keys add --help")
+            click.echo(f"{owner} has no key. See: export-pipelines keys add --help")
         for row in stored:
             used = f"last used {row.last_used_at}" if row.last_used_at else "never used"
             click.echo(f"{row.name:<24} {row.prefix} {_state(row):<32} {used:<34} {_scopes(row)}")

@@ -190,7 +190,9 @@ def _switch(name: str, *, is_active: bool) -> None:
     from export_pipelines.registration.platforms import switch
     from export_pipelines.registry.models import PlatformRow
 
-    switch_registered(PlatformRow, name, switch, is_active=is_active)
+    switch_registered(
+        PlatformRow, name, lambda _, row: switch(row, is_active=is_active), is_active=is_active
+    )
 
 
 def _state(row: Any) -> str:

@@ -114,7 +114,9 @@ def _switch(name: str, *, is_active: bool) -> None:
     from export_pipelines.registry.models import ProfileRow
     from export_pipelines.registry.rows import switch
 
-    switch_registered(ProfileRow, name, switch, is_active=is_active)
+    switch_registered(
+        ProfileRow, name, lambda _, row: switch(row, is_active=is_active), is_active=is_active
+    )
 
 
 def _register(output_format: Format[Any], name: str, resource_type: str, **given: Any) -> None:

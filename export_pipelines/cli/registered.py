@@ -16,15 +16,15 @@ Row = TypeVar("Row", "PlatformRow", "ProfileRow", "WebhookRow")
 
 
 def switch_registered(
-    kind: type[Row], name: str, switch: Callable[..., bool], *, is_active: bool
+    kind: type[Row], name: str, switch: "Callable[[Session, Row], bool]", *, is_active: bool
 ) -> None:
-    """Enable or disable a platform or profile, and say so.
+    """Enable or disable a platform, profile or webhook, and say so.
 
     Args:
         kind: its table.
         name: its name or id.
         switch: switches a row, and tells whether it was not so before.
-        is_active: whether it is enabled.
+        is_active: whether it is enabled by that.
     """
     from export_pipelines import settings
     from export_pipelines.registry import rows
@@ -34,12 +34,12 @@ def switch_registered(
     with exit_codes():
         with writing() as session:
             row = rows.require(session, kind, settings.organization(), name)
-            changed = switch(row, is_active=is_active)
+            changed = switch(session, row)
         click.echo(f"{row.name} is {state}{'' if changed else ' already'}.")
 
 
 def remove_registered(kind: type[Row], name: str, remove: "Callable[[Session, Row], None]") -> None:
-    """Take a platform or profile out of the registry, and say so.
+    """Take a platform, profile or webhook out of the registry, and say so.
 
     Args:
         kind: its table.

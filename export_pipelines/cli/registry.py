@@ -9,7 +9,7 @@ from export_pipelines.cli.terminal import exit_codes
 
 @click.group()
 def registry() -> None:
-    """Platforms, profiles and schedules as a file; the key of their secrets."""
+    """Platforms, profiles and schedules as a file; the key of all secrets."""
 
 
 @registry.command()

@@ -124,6 +124,8 @@ def deliveries(
             _echo_json({"deliveries": [_delivery(each) for each in found], "next_cursor": more})
             return
         _echo_deliveries(found)
+        if not found:
+            click.echo(f"There are no {f'{status} ' if status else ''}deliveries to {row.name}.")
         if more:
             click.echo(f"There are more: --cursor {more}")
 
@@ -145,7 +147,8 @@ def redeliver(name: str, event_id: str) -> None:
         with writing() as session:
             row = rows.require(session, WebhookRow, settings.organization(), name)
             log.redeliver(session, row, event_id, datetime.now(timezone.utc))
-        click.echo(f"{event_id} is sent to {row.name} again.")
+        when = f" after its pause, at {row.paused_until}" if row.paused_until else ""
+        click.echo(f"{event_id} is sent to {row.name} again{when}.")
 
 
 @webhooks.command()
@@ -213,7 +216,12 @@ def _switch(name: str, *, is_active: bool) -> None:
     from export_pipelines.registration.webhooks import switch
     from export_pipelines.registry.models import WebhookRow
 
-    switch_registered(WebhookRow, name, switch, is_active=is_active)
+    switch_registered(
+        WebhookRow,
+        name,
+        lambda session, row: switch(session, row, is_active=is_active),
+        is_active=is_active,
+    )
 
 
 def _state(row: Any) -> str:

@@ -12,6 +12,7 @@ from export_pipelines import settings
 from export_pipelines.artifacts import Destination, ExportPlan, StagedFile, export_asset_key
 from export_pipelines.clock import now
 from export_pipelines.delivery import Delivery, Shipment, deliver
+from export_pipelines.errors import RequestError
 from export_pipelines.journal import Journal
 from export_pipelines.naming import folder_name, name_values
 from export_pipelines.ops.reporting import (
@@ -140,8 +141,15 @@ def finish(
     with explained(context, retries=RETRIES), store.connect() as connection:
         connection.put(stored.manifest, stored_name(plan.run_id, MANIFEST_NAME))
     publish_tags(context, {"export/progress": "100"})
-    context.log_event(materialization(plan, stored, deliveries, context.run_id))
-    for warning in stored.content["warnings"]:
+    warnings = list(stored.content["warnings"])
+    try:
+        address = settings.public_url()
+    except RequestError as error:
+        # The export is there, and wants no more than a link to it.
+        address = ""
+        warnings.append(str(error))
+    context.log_event(materialization(plan, stored, deliveries, context.run_id, address))
+    for warning in warnings:
         context.log.warning(warning)
     shutil.rmtree(staging.run_folder(plan.run_id), ignore_errors=True)
     return {
@@ -184,16 +192,19 @@ def _table(steps: list[CheckedStep]) -> dg.TableMetadataValue:
 
 
 def materialization(
-    plan: ExportPlan, stored: Stored, deliveries: list[Delivery], run_id: str
+    plan: ExportPlan, stored: Stored, deliveries: list[Delivery], run_id: str, address: str
 ) -> dg.AssetMaterialization:
-    """Return the event by which the UI plots an export's records, bytes and seconds over time."""
-    download = f"{settings.public_url()}/api/v1/exports/jobs/{run_id}/download"
+    """Return the event by which the UI plots an export's records, bytes and seconds over time.
+
+    Without the web server's address it has no link to the files.
+    """
+    download = f"{address}/api/v1/exports/jobs/{run_id}/download"
     manifest = stored.content
     return dg.AssetMaterialization(
         asset_key=export_asset_key(plan.resource_type, plan.format),
         description=f"{plan.records_count:,} {plan.resource_type} as {plan.format}",
         metadata={
-            "download": dg.MetadataValue.url(download),
+            **({"download": dg.MetadataValue.url(download)} if address else {}),
             "records": plan.records_count,
             "bytes": sum(file["bytes"] for file in manifest["files"]),
             "files": len(manifest["files"]),

@@ -112,8 +112,10 @@ def recorded_pairs(session: Session, event_ids: Collection[str]) -> set[tuple[st
     return {(webhook_id, event_id) for webhook_id, event_id in found}
 
 
-def due(session: Session, moment: datetime, *, only_first: bool) -> list[str]:
-    """Return the ids of webhooks that something can be sent to, that waits longest first.
+def due(session: Session, moment: datetime, *, only_first: bool) -> list[WebhookRow]:
+    """Return the webhooks that something can be sent to, those that work before those that fail.
+
+    Of those that are alike in that, the one comes first for which something waits longest.
 
     Args:
         session: any.
@@ -122,12 +124,12 @@ def due(session: Session, moment: datetime, *, only_first: bool) -> list[str]:
     """
     at = written(moment)
     chosen = (
-        select(DeliveryRow.webhook_id)
-        .join(WebhookRow, WebhookRow.id == DeliveryRow.webhook_id)
+        select(WebhookRow)
+        .join(DeliveryRow, WebhookRow.id == DeliveryRow.webhook_id)
         .where(DeliveryRow.status == PENDING, DeliveryRow.next_attempt_at <= at)
         .where(WebhookRow.is_active)
-        .group_by(DeliveryRow.webhook_id)
-        .order_by(func.min(DeliveryRow.created_at))
+        .group_by(WebhookRow.id)
+        .order_by(WebhookRow.failures, func.min(DeliveryRow.created_at))
     )
     not_paused = WebhookRow.paused_until.is_(None)
     if only_first:

@@ -107,6 +107,8 @@ class WebhookRow(_Named, Base):
 
     url: Mapped[str] = mapped_column(Text)
     topics: Mapped[list[str]]
+    enabled_at: Mapped[str] = mapped_column(String(24))
+    """When it was last enabled: it is told of what happens from then on."""
     secrets: Mapped[str] = mapped_column(Text)
     """An encrypted JSON object: `secret`, by which the receiver verifies signatures.
 
@@ -127,9 +129,12 @@ class DeliveryRow(Base):
     __table_args__ = (
         UniqueConstraint("webhook_id", "event_id"),
         Index("ix_registry_deliveries_status_next_attempt_at", "status", "next_attempt_at"),
+        Index("ix_registry_deliveries_event_id", "event_id"),
+        Index("ix_registry_deliveries_ended_at", "ended_at"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    """Of what was recorded together in the order in which it is sent."""
     organization: Mapped[str] = mapped_column(String(NAME_CHARACTERS))
     webhook_id: Mapped[str] = mapped_column(String(36))
     event_id: Mapped[str] = mapped_column(String(200))

@@ -152,7 +152,7 @@ def _read(keys: MultiFernet, token: str) -> bytes:
         raise KeyUnavailable(
             f"The secrets of the registry cannot be read with the key {_place()}: it is another "
             "than that they were encrypted with. Put the right one back, or remove the platforms "
-            "and register them again."
+            "and webhooks and register them again."
         ) from None
 
 
@@ -168,7 +168,7 @@ def _texts() -> list[str]:
         raise KeyUnavailable(
             f"The key of the registry's secrets is gone: there is no {path}, and "
             "EXPORT_PIPELINES_SECRET_KEY is not set. Put the file or the variable back; "
-            "without it, remove the platforms and register them again."
+            "without it, remove the platforms and webhooks and register them again."
         ) from None
     except OSError as error:
         raise KeyUnavailable(

@@ -6,7 +6,7 @@ Whoever registers a webhook must not reach, through this server, what only this 
 import re
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,8 +17,21 @@ _PORTS = {"http": 80, "https": 443}
 _MOST_CHARACTERS = 2_000
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _NOT_IN_A_URL = re.compile(r"[^!-~]|[\\<>\"`{}|^]")
-_TRANSLATED = IPv6Network("64:ff9b::/96")
+_TRANSLATED = ip_network("64:ff9b::/96")
 _HIDDEN_BITS = 0xFFFF_FFFF
+# The standard library's tables have these only in its latest versions, or not at all.
+_RESERVED = [
+    ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # of protocols; once the metadata address of a cloud
+        "192.88.99.0/24",  # relays of 6to4
+        "64:ff9b:1::/48",  # NAT64 of private networks
+        "2001::/23",  # of protocols; Teredo, which hides IPv4 addresses
+        "2002::/16",  # 6to4, which hides IPv4 addresses
+        "3fff::/20",  # documentation
+        "5f00::/16",  # segments of routes
+    )
+]
 
 IpAddress = IPv4Address | IPv6Address
 
@@ -126,11 +139,9 @@ def _hidden(address: IpAddress) -> list[IpAddress]:
     """Return the IPv4 addresses that an IPv6 one stands for."""
     if isinstance(address, IPv4Address):
         return []
-    found: list[IPv4Address | None] = [address.ipv4_mapped, address.sixtofour]
-    found += address.teredo or ()
     if address in _TRANSLATED:
-        found.append(IPv4Address(int(address) & _HIDDEN_BITS))
-    return [each for each in found if each]
+        return [IPv4Address(int(address) & _HIDDEN_BITS)]
+    return [address.ipv4_mapped] if address.ipv4_mapped else []
 
 
 def _is_public(address: IpAddress) -> bool:
@@ -143,6 +154,7 @@ def _is_public(address: IpAddress) -> bool:
         address.is_multicast,
         address.is_reserved and address not in _TRANSLATED,
         address.is_unspecified,
+        any(address in network for network in _RESERVED),
         isinstance(address, IPv6Address) and address.is_site_local,
     )
     return address.is_global and not any(special)

@@ -106,9 +106,11 @@ def connect(
 
 def _first(addresses: Sequence[Address], connecting: Deadline) -> socket.socket:
     *others, last = addresses
-    for address in others:
+    for number, address in enumerate(others):
+        # One that is silent leaves the others their share of the time.
+        share = connecting.left() / (len(addresses) - number)
         try:
-            return _connected(address, connecting)
+            return _connected(address, Deadline(share))
         except OSError:
             continue
     return _connected(last, connecting)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from export_pipelines import settings
@@ -64,6 +65,8 @@ class Claimed:
 def deliver_due(webhook_id: str, tally: Tally, *, only_first: bool) -> None:
     """Send what is due to a webhook, the oldest first, for some seconds or until nothing is left.
 
+    It ends with an attempt to which there is no answer: others may be waiting for the place.
+
     Args:
         webhook_id: whose.
         tally: counts what becomes of it.
@@ -82,7 +85,7 @@ def deliver_due(webhook_id: str, tally: Tally, *, only_first: bool) -> None:
         with writing() as session:
             record(session, claimed, answer)
             tally.count(claimed.webhook, answer)
-            goes_on = time.monotonic() < end
+            goes_on = answer.code is not None and time.monotonic() < end
             claimed = claim(session, webhook_id, only_first=only_first) if goes_on else None
 
 
@@ -133,7 +136,12 @@ def _with_links(payload: str) -> str:
     body: dict[str, Any] = json.loads(payload)
     if not body["data"].get("files"):
         return payload
-    job = with_links(ExportJob.model_validate(body["data"]), f"{settings.public_url()}/api/v1")
+    try:
+        stored = ExportJob.model_validate(body["data"])
+    except ValidationError:
+        # It was recorded by another version: the event arrives, and the API has the links.
+        return payload
+    job = with_links(stored, f"{settings.public_url()}/api/v1")
     return json.dumps({**body, "data": job.model_dump(mode="json")}, ensure_ascii=False)
 
 

@@ -1,7 +1,7 @@
 """Recording who is to be told of an event, once, before anything is sent."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import uuid4
 
 from sqlalchemy.orm import Session
@@ -26,7 +26,7 @@ def is_wanted(webhooks: Iterable[WebhookRow], organization: str, topics: Collect
 def record(session: Session, events: Sequence[Event], moment: datetime) -> int:
     """Record events for the webhooks that subscribe to them, and return how many were new.
 
-    A webhook is told of what happens after it was registered, and of each event once.
+    A webhook is told of what happens after it was enabled, and of each event once.
 
     Args:
         session: of `writing`.
@@ -39,9 +39,7 @@ def record(session: Session, events: Sequence[Event], moment: datetime) -> int:
     for number, event in enumerate(events):
         told = [row for row in webhooks if _is_told(row, event) and (row.id, event.id) not in known]
         known |= {(row.id, event.id) for row in told}
-        # What is recorded at the same moment is told apart, as it is sent in order of time.
-        at = written(moment + timedelta(milliseconds=number))
-        session.add_all(_delivery(row, event, at, written(moment)) for row in told)
+        session.add_all(_delivery(row, event, number, written(moment)) for row in told)
         added += bool(told)
     return added
 
@@ -49,21 +47,21 @@ def record(session: Session, events: Sequence[Event], moment: datetime) -> int:
 def _is_told(webhook: WebhookRow, event: Event) -> bool:
     return (
         webhook.organization == event.organization
-        and webhook.created_at <= event.at
+        and webhook.enabled_at <= event.at
         and is_subscribed(webhook.topics, event.topic)
     )
 
 
-def _delivery(webhook: WebhookRow, event: Event, at: str, due: str) -> DeliveryRow:
+def _delivery(webhook: WebhookRow, event: Event, number: int, at: str) -> DeliveryRow:
     return DeliveryRow(
-        id=str(uuid4()),
+        id=f"{number:08x}{str(uuid4())[8:]}",
         organization=event.organization,
         webhook_id=webhook.id,
         event_id=event.id,
         topic=event.topic,
         payload=event.payload,
         status=deliveries.PENDING,
-        next_attempt_at=due,
+        next_attempt_at=at,
         attempts=[],
         attempts_count=0,
         created_at=at,

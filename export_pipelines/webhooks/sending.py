@@ -4,12 +4,14 @@ import http.client
 import ssl
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, cast
 
 from export_pipelines.errors import RequestError, shown
-from export_pipelines.webhooks.addresses import Target, parse, resolve
+from export_pipelines.webhooks.addresses import Address, Target, parse, resolve
 from export_pipelines.webhooks.connections import Deadline, connect
 
 CONNECT_SECONDS = 5.0
@@ -77,8 +79,9 @@ def post(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
 def _post(url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
     whole = Deadline(SECONDS)
     target = parse(url)
-    addresses = resolve(target)
-    with connect(target, addresses, Deadline(CONNECT_SECONDS), whole) as connection:
+    addresses = _addresses(target, whole)
+    connecting = Deadline(min(CONNECT_SECONDS, whole.left()))
+    with connect(target, addresses, connecting, whole) as connection:
         client = http.client.HTTPConnection(target.host, target.port)
         client.sock = cast(Any, connection)
         own = {"Host": target.authority, "Connection": "close"}
@@ -86,6 +89,20 @@ def _post(url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
         with suppress(BrokenPipeError, ConnectionResetError):
             client.request("POST", target.path, body, {**own, **headers})
         return _answer(target, client.getresponse())
+
+
+def _addresses(target: Target, whole: Deadline) -> list[Address]:
+    """Return where a target is; who looks it up cannot be stopped, and is not waited for."""
+    found: Future[list[Address]] = Future()
+
+    def look_up() -> None:
+        try:
+            found.set_result(resolve(target))
+        except Exception as error:
+            found.set_exception(error)
+
+    Thread(target=look_up, name=f"address of {target.host}", daemon=True).start()
+    return found.result(whole.left())
 
 
 def _answer(target: Target, response: http.client.HTTPResponse) -> tuple[int, str]:

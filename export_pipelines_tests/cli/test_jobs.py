@@ -235,6 +235,7 @@ class Server:
     Attributes:
         content: its file.
         faults: what it does wrong next, in this order.
+        statuses: those of the job before it is completed.
         asked: what it was asked, with its headers.
         etag: of its file.
         job: the export.
@@ -242,6 +243,7 @@ class Server:
 
     content: bytes = bytes(range(256)) * 4_000
     faults: list[str] = field(default_factory=list)
+    statuses: list[str] = field(default_factory=list)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     etag: str = '"one"'
     name: str = "products.csv"
@@ -279,7 +281,9 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:  # noqa: C901
                 "html": (502, b"<html>Bad gateway</html>", {}),
                 "elsewhere": (302, b"", {"Location": f"{server.address}/store"}),
             }
-            if fault in refusals:
+            if fault == "closed":
+                self.close_connection = True
+            elif fault in refusals:
                 self.answer(*refusals[fault])
             else:
                 self.serve(urlsplit(self.path).path.removeprefix("/api/v1"), fault)
@@ -290,7 +294,8 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:  # noqa: C901
             elif path == "/exports/jobs":
                 self.page()
             elif path.endswith(f"/exports/jobs/{ID}"):
-                self.answer(200, server.job, {})
+                status = server.statuses.pop(0) if server.statuses else server.job["status"]
+                self.answer(200, {**server.job, "status": status}, {})
             else:
                 detail = {"detail": "There is no job.", "error_code": "NOT_FOUND"}
                 self.answer(404, {**detail, "code": "not_registered"}, {})
@@ -397,16 +402,44 @@ def test_a_servers_job_is_shown_and_watched(server: Server, at: tuple[str, str])
     assert done("resume", ID, *at).startswith(f"Resumed as {ID.replace('0', '1')}.\n")
 
 
-@pytest.mark.parametrize("faults", [["html"], ["busy"] * 9])
-def test_a_server_that_refuses(server: Server, at: tuple[str, str], faults: list[str]) -> None:
-    server.faults += faults
-    code, sentence = refused("show", ID, *at)
-    assert code == 1
-    assert ("answers HTTP 502" in sentence) or sentence == "Error: Slow down."
+def test_a_server_that_refuses(server: Server, at: tuple[str, str]) -> None:
+    server.faults += ["busy"] * 9
+    assert refused("show", ID, *at) == (1, "Error: Slow down.")
+
+
+@pytest.mark.parametrize(("fault", "said"), [("html", "HTTP 502"), ("closed", "does not answer")])
+def test_a_server_that_is_away(
+    server: Server,
+    at: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    said: str,
+) -> None:
+    server.faults.append(fault)
+    result = jobs("list", "--kind", "export", *at)
+    assert (result.exit_code, result.stdout, said in result.stderr) == (15, "", True)
+
+    # The name `export_pipelines.cli.jobs` is that of the commands.
+    module = sys.modules["export_pipelines.cli.jobs"]
+    monkeypatch.setattr(module, "_POLL_SECONDS", 0.01)
+    server.statuses += ["processing", "processing"]
+    server.faults += ["", fault, fault, ""]
+    result = jobs("watch", ID, *at)
+    assert (result.exit_code, result.stderr.count("asked again for some minutes")) == (0, 1)
+
+    monkeypatch.setattr(module, "_AWAY_SECONDS", 0)
+    server.statuses.append("processing")
+    server.faults += ["", fault]
+    assert refused("watch", ID, *at)[0] == 15
 
 
 def test_what_a_server_says_has_the_exit_code_of_that(server: Server, at: tuple[str, str]) -> None:
-    assert refused("show", "abcdef", *at) == (2, "Error: There is no job.")
+    code, sentence = refused("show", "abcdef", *at)
+    assert (code, sentence) == (
+        2,
+        f"Error: There is no job 'abcdef' on {server.address}, or the key's organization does not "
+        "have it: give its whole id, as 'jobs list' shows it.",
+    )
     assert [path for path, _ in server.asked[-2:]] == [
         "/api/v1/exports/jobs/abcdef",
         "/api/v1/imports/jobs/abcdef",
@@ -420,7 +453,7 @@ def test_an_interrupted_download_goes_on(
     target = tmp_path / "mine.csv"
     server.faults += ["", "cut"]
     code, sentence = refused("download", ID, "-o", target, *at)
-    assert (code, "goes on from there" in sentence) == (8, True)
+    assert (code, "goes on from there" in sentence) == (15, True)
     assert not target.exists()
     done("download", ID, "-o", target, *at)
     assert server.asked[-1][1]["Range"] == f"bytes={len(server.content) // 2}-"
@@ -431,7 +464,7 @@ def test_an_interrupted_download_goes_on(
 def test_another_version_begins_anew(server: Server, at: tuple[str, str], tmp_path: Path) -> None:
     target = tmp_path / "mine.csv"
     server.faults += ["", "cut"]
-    assert refused("download", ID, "-o", target, *at)[0] == 8
+    assert refused("download", ID, "-o", target, *at)[0] == 15
     server.etag = '"two"'
     done("download", ID, "-o", target, *at)
     assert target.read_bytes() == server.content
@@ -479,12 +512,22 @@ def test_where_a_key_comes_from(server: Server, at: tuple[str, str], tmp_path: P
     assert "geheim" not in sentence
 
 
-@pytest.mark.parametrize("address", ["shop.example", "file:///etc/passwd", "http://127.0.0.1:1"])
-def test_an_address_without_a_server(address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("shop.example", 2),
+        ("file:///etc/passwd", 2),
+        ("http://me:geheim@127.0.0.1:1", 2),
+        ("me:geheim@127.0.0.1", 2),
+        ("http://127.0.0.1:1", 15),
+    ],
+)
+def test_an_address_without_a_server(address: str, expected: int) -> None:
     code, sentence = refused("list", "--server", address)
-    assert code == (8 if "127" in address else 2)
+    assert code == expected
     assert sentence.startswith("Error: ")
     assert "--server" in sentence
+    assert "geheim" not in sentence
 
 
 def test_ctrl_c_ends_the_watching_only(server: Server, at: tuple[str, str]) -> None:

@@ -67,7 +67,7 @@ def test_a_key_as_json() -> None:
 
 def test_keys_are_those_of_an_organization(monkeypatch: pytest.MonkeyPatch) -> None:
     run("add", "shop", "--scope", "admin", "--organization", "acme")
-    assert done("list") == "No key has been made. See: export-pipelines keys add --help\n"
+    assert done("list") == "default has no key. See: export-pipelines keys add --help\n"
     assert done("list", "--organization", "acme").startswith("shop ")
     assert "There is no API key 'shop'" in refused("revoke", "shop")
     assert "There is no API key 'shop'" in refused("remove", "shop")

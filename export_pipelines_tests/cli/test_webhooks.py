@@ -8,6 +8,8 @@ from standardwebhooks import Webhook
 
 from export_pipelines import settings
 from export_pipelines.cli.webhooks import webhooks
+from export_pipelines.registry.database import writing
+from export_pipelines.registry.models import WebhookRow
 from export_pipelines_tests.servers.receiver import HOST, Receiver, start_receiver
 from export_pipelines_tests.webhooks import registered
 from export_pipelines_tests.webhooks.registered import deliveries, event, record, secret, webhook
@@ -90,7 +92,9 @@ def test_what_it_was_told() -> None:
     assert rest["next_cursor"] is None
     last = invoke("deliveries", "crm", "--limit", "4").output.splitlines()[-1]
     assert last == f"There are more: --cursor {page['next_cursor']}"
-    assert invoke("deliveries", "crm", "--status", "failed").output == ""
+    assert invoke("deliveries", "crm", "--status", "failed").output == (
+        "There are no failed deliveries to crm.\n"
+    )
     assert "There is no status" in invoke("deliveries", "crm", "--status", "x", code=2).stderr
 
 
@@ -105,6 +109,11 @@ def test_a_failure_is_shown_and_sent_again() -> None:
         "run-1:completed is sent to crm again.\n"
     )
     assert deliveries()[0].status == "pending"
+    with writing() as session:
+        session.get_one(WebhookRow, webhook().id).paused_until = "2099"
+    assert invoke("redeliver", "crm", "run-1:completed").output == (
+        "run-1:completed is sent to crm again after its pause, at 2099.\n"
+    )
     assert "was never told" in invoke("redeliver", "crm", "run-2:completed", code=2).stderr
 
 

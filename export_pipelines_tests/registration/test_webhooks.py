@@ -1,6 +1,9 @@
+from collections.abc import Sequence
+
 import pytest
 
 from export_pipelines import settings
+from export_pipelines.clock import now
 from export_pipelines.errors import ExportPipelinesError, NameTaken, RequestError
 from export_pipelines.registration import webhooks
 from export_pipelines.registration.webhooks import Webhook
@@ -38,13 +41,28 @@ def fail(**values: object) -> None:
 def switch(*, is_active: bool) -> bool:
     with writing() as session:
         row = rows.require(session, WebhookRow, "default", "crm")
-        return webhooks.switch(row, is_active=is_active)
+        return webhooks.switch(session, row, is_active=is_active)
 
 
-def change(asked: Webhook) -> bool:
+def change(url: str = ASKED.url, topics: Sequence[str] = ASKED.topics) -> None:
     with writing() as session:
         row = rows.require(session, WebhookRow, "default", "crm")
-        return webhooks.change(row, asked)
+        webhooks.change(session, row, url=url, topics=topics)
+
+
+def wait_for_hours() -> None:
+    """Have the webhook be told of something, by and by."""
+    with writing() as session:
+        row = rows.require(session, WebhookRow, "default", "crm")
+        values = {"organization": "default", "webhook_id": row.id, "topic": "", "payload": "{}"}
+        times = {"next_attempt_at": "2099", "created_at": now()}
+        attempts = {"status": "pending", "attempts": [], "attempts_count": 9}
+        session.add(DeliveryRow(id="1", event_id="run:completed", **values, **times, **attempts))
+
+
+def next_attempt_at() -> str:
+    with reading() as session:
+        return session.get_one(DeliveryRow, "1").next_attempt_at
 
 
 def test_a_webhook_and_its_secret() -> None:
@@ -103,19 +121,44 @@ def test_names_are_unique_in_an_organization() -> None:
 def test_changes() -> None:
     add()
     before = stored()
-    assert not change(ASKED)
+    change()
     assert stored().updated_at == before.updated_at
     fail()
-    asked = Webhook("crm", ASKED.url, ["*"])
-    assert change(asked)
+    wait_for_hours()
+    change(topics=["*"])
     assert (stored().topics, stored().failures, stored().paused_until) == (["*"], 7, "2099")
-    assert change(Webhook("crm", "http://127.0.0.1:8/", ["*"]))
+    assert next_attempt_at() == "2099"
+    change("http://127.0.0.1:8/", ["*"])
     assert (stored().url, stored().failures, stored().paused_until) == (
         "http://127.0.0.1:8/",
         0,
         None,
     )
+    assert next_attempt_at() <= now()
     assert stored().secrets == before.secrets
+    with pytest.raises(RequestError, match="needs topics"):
+        change(topics=[])
+
+
+def test_enabled_again_it_gets_at_once_what_has_waited() -> None:
+    add()
+    wait_for_hours()
+    before = stored().enabled_at
+    fail()
+    assert not switch(is_active=True)
+    assert next_attempt_at() <= now()
+    assert stored().enabled_at == before
+    assert switch(is_active=False)
+    assert switch(is_active=True)
+    assert stored().enabled_at == stored().updated_at
+
+
+def test_an_organization_may_have_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "MOST_OF_ONE", 1)
+    add()
+    with pytest.raises(RequestError, match="may have 1 webhooks"):
+        add(Webhook("other", ASKED.url))
+    add(organization="north")
 
 
 def test_one_that_disabled_itself_is_enabled_again() -> None:
@@ -150,23 +193,7 @@ def test_another_secret() -> None:
 
 def test_removal_takes_deliveries_along() -> None:
     add()
-    with writing() as session:
-        row = rows.require(session, WebhookRow, "default", "crm")
-        session.add(
-            DeliveryRow(
-                id="1",
-                organization="default",
-                webhook_id=row.id,
-                event_id="run:completed",
-                topic="export.completed",
-                payload="{}",
-                status="pending",
-                next_attempt_at="",
-                attempts=[],
-                attempts_count=0,
-                created_at="",
-            )
-        )
+    wait_for_hours()
     with writing() as session:
         webhooks.remove(session, rows.require(session, WebhookRow, "default", "crm"))
     with reading() as session:

@@ -30,6 +30,7 @@ def add_webhook(name: str = "crm", **values: Any) -> WebhookRow:
         "topics": ["*"],
         "secrets": "",
         "failures": 0,
+        "enabled_at": ago(0),
         "paused_until": None,
         "disabled_reason": "",
     }
@@ -71,7 +72,8 @@ def claimed(webhook_id: str = "crm", *, only_first: bool = False) -> str | None:
 
 def due(*, only_first: bool = False) -> list[str]:
     with reading() as session:
-        return deliveries.due(session, NOW, only_first=only_first)
+        found = deliveries.due(session, NOW, only_first=only_first)
+        return [row.id for row in found]
 
 
 def stored(number: int) -> DeliveryRow:
@@ -148,16 +150,18 @@ def test_nothing_is_claimed(values: dict[str, Any]) -> None:
 def test_webhooks_that_something_is_due_for() -> None:
     for name in ("a", "b", "c", "d", "e"):
         add_webhook(name)
-    add_webhook("paused", paused_until=ago(1))
+    add_webhook("failing", failures=1)
+    add_webhook("paused", failures=5, paused_until=ago(1))
     add(1, "a", attempts_count=1)
     add(2, "b")
     add(9, "b", status="failed")
     add(3, "c", attempts_count=2)
     add(1, "c")
     add(4, "d", next_attempt_at=written(LEASE))
+    add(9, "failing")
     add(5, "paused")
-    assert due() == ["paused", "c", "b", "a"]
-    assert due(only_first=True) == ["b", "c"]
+    assert due() == ["c", "b", "a", "failing", "paused"]
+    assert due(only_first=True) == ["b", "c", "failing"]
 
 
 def test_only_what_was_never_tried_is_claimed() -> None:

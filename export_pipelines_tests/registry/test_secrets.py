@@ -38,7 +38,8 @@ from export_pipelines_tests.registry.processes import (
 SECRET = "pässwörd 'quoted'"
 WRONG = (
     "The secrets of the registry cannot be read with the key {place}: it is another than that they "
-    "were encrypted with. Put the right one back, or remove the platforms and register them again."
+    "were encrypted with. Put the right one back, or remove the platforms and webhooks and "
+    "register them again."
 )
 
 
@@ -127,7 +128,7 @@ def test_a_lost_key_is_named_and_not_replaced(url: str) -> None:
     said = (
         f"The key of the registry's secrets is gone: there is no {secret_key_file()}, and "
         "EXPORT_PIPELINES_SECRET_KEY is not set. Put the file or the variable back; without it, "
-        "remove the platforms and register them again."
+        "remove the platforms and webhooks and register them again."
     )
     row = stored("mine")
     for act in (lambda: decrypt(row), lambda: put_platform("other"), rotate):

@@ -22,11 +22,12 @@ LATER = "2099-01-01T09:00:00.000Z"
 def register(
     url: str, *topics: str, name: str = "crm", organization: str = "default", **values: Any
 ) -> WebhookRow:
-    """Store a webhook, which was registered a week ago unless `values` of its row say otherwise."""
+    """Store a webhook that was enabled a week ago, unless `values` of its row say otherwise."""
     old = written(datetime.now(timezone.utc) - timedelta(days=7))
     with writing() as session:
         row, _ = registration.add(session, organization, Webhook(name, url, topics or ("*",)))
-        for key, value in {"created_at": old, "updated_at": old, **values}.items():
+        times = dict.fromkeys(("created_at", "enabled_at", "updated_at"), old)
+        for key, value in {**times, **values}.items():
             setattr(row, key, value)
     return row
 

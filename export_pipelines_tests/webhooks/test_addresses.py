@@ -89,6 +89,8 @@ def test_what_is_no_url_of_a_webhook(url: str) -> None:
         "169.254.169.254",
         "100.64.0.1",
         "192.0.0.1",
+        "192.0.0.192",
+        "192.88.99.1",
         "198.18.0.1",
         "224.0.0.1",
         "239.1.1.1",
@@ -103,9 +105,14 @@ def test_what_is_no_url_of_a_webhook(url: str) -> None:
         "64:ff9b::7f00:1",
         "64:ff9b::a9fe:a9fe",
         "64:ff9b:1::1",
+        "64:ff9b:1::808:808",
         "2002:7f00:1::",
         "2002:a00:1::1",
+        "2002:808:808::1",
         "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+        "2001:1::1",
+        "3fff::1",
+        "5f00::1",
         "2001:db8::1",
         "fc00::1",
         "fd12:3456::1",
@@ -122,7 +129,7 @@ def test_addresses_that_are_not_public(monkeypatch: pytest.MonkeyPatch, address:
 
 @pytest.mark.parametrize(
     "address",
-    ["8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"],
+    ["8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2001:200::1"],
 )
 def test_public_addresses(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     name_host(monkeypatch, address)

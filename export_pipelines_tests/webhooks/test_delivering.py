@@ -175,6 +175,21 @@ def test_a_turn_ends(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Non
     assert deliver(row.id).delivered == 1
 
 
+def test_a_turn_ends_when_there_is_no_answer(receiver: Receiver) -> None:
+    row = register(receiver.url)
+    registered.record(event(1), event(2))
+    receiver.behaviour = "close"
+    assert deliver(row.id).failed == 1
+    assert deliver(row.id).failed == 1
+
+
+def test_what_another_version_recorded_is_sent_without_links(receiver: Receiver) -> None:
+    row = register(receiver.url)
+    registered.record(event(data={"id": "1f2e", "files": [{"name": "products.csv"}]}))
+    assert deliver(row.id) == Tally(delivered=1)
+    assert receiver.received[0].body.decode() == deliveries()[0].payload
+
+
 def test_a_webhook_that_is_not_there_or_disabled(receiver: Receiver) -> None:
     row = register(receiver.url)
     registered.record(event())

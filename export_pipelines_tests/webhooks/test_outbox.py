@@ -50,13 +50,15 @@ def test_a_delivery() -> None:
 
 def test_the_order_of_events_is_kept() -> None:
     register(URL)
-    record(*(event(number) for number in range(20)))
-    assert [row.event_id for row in deliveries()] == [f"run-{n}:completed" for n in range(20)]
-
-
-def test_what_happened_before_it_was_registered_is_not_told() -> None:
     moment = datetime.now(timezone.utc)
-    register(URL, created_at=now())
+    record(*(event(number) for number in range(20)), moment=moment)
+    record(event(20), moment=moment + timedelta(milliseconds=1))
+    assert [row.event_id for row in deliveries()] == [f"run-{n}:completed" for n in range(21)]
+
+
+def test_what_happened_before_it_was_enabled_is_not_told() -> None:
+    moment = datetime.now(timezone.utc)
+    register(URL, enabled_at=now())
     assert record(event(1, at=written(moment - timedelta(seconds=1)))) == 0
     assert record(event(2, at=written(moment + timedelta(seconds=1)))) == 1
 

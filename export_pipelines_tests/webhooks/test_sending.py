@@ -114,6 +114,29 @@ def test_nobody_accepts() -> None:
     assert (answer.code, answer.message) == (None, "It did not answer within 10 seconds.")
 
 
+@pytest.mark.usefixtures("hurried")
+def test_a_host_that_takes_too_long_to_look_up(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "resolve", lambda _: time.sleep(2))
+    answer = send(receiver)
+    assert (answer.seconds < 1, answer.message) == (True, "It did not answer within 10 seconds.")
+
+
+@pytest.mark.usefixtures("hurried")
+def test_one_of_two_addresses_is_silent(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as full:
+        full.bind((HOST, 0))
+        full.listen(0)
+        places = [full.getsockname(), (HOST, receiver.port)]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+        with socket.create_connection(full.getsockname()):
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+            assert send(receiver).is_delivered
+
+
 def test_private_addresses_are_refused_at_each_sending(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

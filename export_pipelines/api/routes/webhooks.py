@@ -1,6 +1,6 @@
 """Webhooks: addresses that are told of what becomes of jobs, and what each was told (C56-C61)."""
 
-from dataclasses import replace
+from collections.abc import Collection
 from datetime import datetime, timezone
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from export_pipelines.api.bodies import Body
+from export_pipelines.api.callers import Caller, ScopeMissing
 from export_pipelines.api.dependencies import (
     Address,
     Cursor,
@@ -18,6 +19,7 @@ from export_pipelines.api.dependencies import (
 )
 from export_pipelines.api.operations import Operation
 from export_pipelines.api.outward import asking
+from export_pipelines.errors import shown
 from export_pipelines.registration import webhooks as registration
 from export_pipelines.registration.webhooks import Webhook
 from export_pipelines.registry import deliveries, rows
@@ -126,11 +128,33 @@ def _shown_delivery(row: DeliveryRow) -> DeliveryView:
     )
 
 
+def _require_rights(caller: Caller, topics: Collection[str]) -> None:
+    """Keep imports from those who may not read them.
+
+    Raises:
+        ScopeMissing: the key has no right to what the topics tell of.
+    """
+    shows_imports = any(topic == "*" or topic.startswith("import.") for topic in topics)
+    if shows_imports and "imports:write" not in caller.scopes:
+        raise ScopeMissing(
+            "Webhooks with the topic *, or one of imports, show imports, for which the API key "
+            f"{shown(caller.name)} lacks the scope imports:write: choose other topics, or use "
+            "another key."
+        )
+
+
 @router.post("/webhooks", status_code=201)
-def create_webhook(
+async def create_webhook(
     body: WebhookBody, caller: ExportsWriter, address: Address, response: Response
 ) -> NewWebhook:
     """Registers a webhook, and shows its secret this once."""
+    # Its host is looked up, which may take long.
+    create = partial(_created, body, caller, address, response)
+    return await asking(caller.organization, create)
+
+
+def _created(body: WebhookBody, caller: Caller, address: str, response: Response) -> NewWebhook:
+    _require_rights(caller, body.topics)
     asked = registration.check(Webhook(body.name, body.url, body.topics, body.is_active))
     with writing() as session:
         row, secret = registration.add(session, caller.organization, asked)
@@ -155,16 +179,23 @@ def get_webhook(id: Id, caller: ExportsReader) -> WebhookView:
 
 
 @router.patch("/webhooks/{id}")
-def update_webhook(id: Id, body: WebhookChanges, caller: ExportsWriter) -> WebhookView:
-    """Changes a webhook; to enable one that disabled itself, set `is_active`."""
-    changes = body.model_dump(exclude_unset=True)
-    given = {name: value for name, value in changes.items() if value is not None}
-    with reading() as session:
-        before = registration.registered(rows.require(session, WebhookRow, caller.organization, id))
-    asked = registration.check(replace(before, **given))
+async def update_webhook(id: Id, body: WebhookChanges, caller: ExportsWriter) -> WebhookView:
+    """Changes a webhook; to enable one that is paused or disabled itself, set `is_active`."""
+    return await asking(caller.organization, partial(_changed, id, body, caller))
+
+
+def _changed(name_or_id: str, body: WebhookChanges, caller: Caller) -> WebhookView:
+    if body.url is not None:
+        registration.check_url(body.url)
     with writing() as session:
-        row = rows.require(session, WebhookRow, caller.organization, id)
-        registration.change(row, asked)
+        row = rows.require(session, WebhookRow, caller.organization, name_or_id)
+        url = row.url if body.url is None else body.url
+        topics = row.topics if body.topics is None else body.topics
+        if (url, topics) != (row.url, row.topics):
+            _require_rights(caller, topics)
+        registration.change(session, row, url=url, topics=topics)
+        if body.is_active is not None:
+            registration.switch(session, row, is_active=body.is_active)
         return _shown(row)
 
 

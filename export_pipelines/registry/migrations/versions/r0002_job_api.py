@@ -27,6 +27,7 @@ def upgrade() -> None:
         *_named(),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("topics", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("enabled_at", sa.String(24), nullable=False),
         sa.Column("secrets", sa.Text(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("paused_until", sa.String(24), nullable=True),
@@ -52,11 +53,9 @@ def upgrade() -> None:
             "webhook_id", "event_id", name="uq_registry_deliveries_webhook_id_event_id"
         ),
     )
-    op.create_index(
-        "ix_registry_deliveries_status_next_attempt_at",
-        "registry_deliveries",
-        ["status", "next_attempt_at"],
-    )
+    for columns in (["status", "next_attempt_at"], ["event_id"], ["ended_at"]):
+        name = f"ix_registry_deliveries_{'_'.join(columns)}"
+        op.create_index(name, "registry_deliveries", columns)
     op.create_table(
         "registry_signing_keys",
         sa.Column("id", sa.String(36), nullable=False),
