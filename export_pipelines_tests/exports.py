@@ -9,6 +9,7 @@ import dagster as dg
 
 from export_pipelines.definitions import defs
 from export_pipelines.resources import Catalog, ExportStore, Staging
+from export_pipelines.runs.views import ExportJob, view
 from export_pipelines.store import MANIFEST_NAME, read_manifest
 
 
@@ -70,3 +71,12 @@ class Exporter:
         exported = self.run(url, format_name, **config)
         assert exported.result.success, exported.error
         return exported
+
+    def job(self, url: str, format_name: str, **config: Any) -> ExportJob:
+        """Export a database, and return the job as the API shows it."""
+        done = self.succeed(url, format_name, **config)
+        record = self.instance.get_run_record_by_id(done.result.run_id)
+        assert record
+        job = view(self.instance, record)
+        assert isinstance(job, ExportJob)
+        return job

@@ -52,10 +52,12 @@ LAYERS = [
 BESIDE = {
     "api",
     "cli",
+    "code_server",
     "coordinator",
     "execution",
     "instance",
     "listening",
+    "preloaded",
     "server_environment",
     "serving",
     "supervision",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
 from email.utils import formatdate, parsedate_to_datetime
+from functools import partial
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -34,7 +35,7 @@ from export_pipelines.errors import StorageUnavailable
 from export_pipelines.formats import FORMATS
 from export_pipelines.resources import ExportStore
 from export_pipelines.runs.files import NotCompleted
-from export_pipelines.runs.views import ExportJob, JobFile, view
+from export_pipelines.runs.views import ExportJob, JobFile
 from export_pipelines.store import store_files
 from export_pipelines_tests.api.clients import TestClient
 from export_pipelines_tests.deliveries import name_platforms
@@ -93,14 +94,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         patch.setenv("EXPORT_PIPELINES_HOME", str(folder / "home"))
         generate(url, products=20, orders=2)
         exporter = Exporter(folder, instance)
-
-        def export(**config: Any) -> ExportJob:
-            done = exporter.succeed(url, "csv", resource_type="suppliers", **config)
-            record = instance.get_run_record_by_id(done.result.run_id)
-            assert record
-            job = view(instance, record)
-            assert isinstance(job, ExportJob)
-            return job
+        export = partial(exporter.job, url, "csv", resource_type="suppliers")
 
         jobs = {
             "one": export(file_name=NAME),

@@ -2,6 +2,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from export_pipelines.runs.files import (
     NotCompleted,
     find_download,
 )
-from export_pipelines.runs.views import ExportJob, JobError, JobFile, view
+from export_pipelines.runs.views import ExportJob, JobError, JobFile
 from export_pipelines_tests.deliveries import name_platforms
 from export_pipelines_tests.exports import Exporter
 
@@ -56,14 +57,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         patch.setenv("EXPORT_PIPELINES_HOME", str(folder / "home"))
         generate(url, products=20, orders=2)
         exporter = Exporter(folder, instance)
-
-        def export(**config: Any) -> ExportJob:
-            done = exporter.succeed(url, "csv", resource_type="suppliers", **config)
-            record = instance.get_run_record_by_id(done.result.run_id)
-            assert record
-            job = view(instance, record)
-            assert isinstance(job, ExportJob)
-            return job
+        export = partial(exporter.job, url, "csv", resource_type="suppliers")
 
         yield Made(exporter.store, export(), export(max_rows_per_file=5))
 
