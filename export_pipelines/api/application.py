@@ -47,11 +47,13 @@ def build_api(launcher: Launcher) -> FastAPI:
         version=version("export-pipelines"),
         description=_DESCRIPTION,
         responses=RESPONSES,
-        dependencies=[Security(bearer)],
     )
     app.state.launcher = launcher
-    parts = (platforms, profiles, schedules, exports, imports, webhooks, keys)
-    explain_all(app, [route for part in parts for route in part.router.routes])
-    for part in parts:
-        app.include_router(part.router)
+    parts = [
+        part.router for part in (platforms, profiles, schedules, exports, imports, webhooks, keys)
+    ]
+    explain_all(app, [route for router in (exports.links, *parts) for route in router.routes])
+    app.include_router(exports.links)
+    for router in parts:
+        app.include_router(router, dependencies=[Security(bearer)])
     return app

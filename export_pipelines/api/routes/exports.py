@@ -43,6 +43,8 @@ from export_pipelines.runs.listing import Wanted, find
 from export_pipelines.runs.views import ExportJob, view
 
 router = APIRouter(tags=["exports"], route_class=Operation)
+links = APIRouter(tags=["exports"], route_class=Operation)
+"""What is open to everybody who has a link."""
 _READERS = CapacityLimiter(2)
 """More threads that read jobs at once only keep each other from it."""
 
@@ -185,8 +187,8 @@ async def download_export(
     return await to_thread.run_sync(sent, limiter=SENDERS)
 
 
-@router.head("/exports/files/{id}", include_in_schema=False)
-@router.get("/exports/files/{id}", response_class=Response)
+@links.head("/exports/files/{id}", include_in_schema=False)
+@links.get("/exports/files/{id}", response_class=Response)
 async def follow_link(
     id: JobId,
     request: Request,
