@@ -45,13 +45,16 @@ if collect_ignore and os.environ.get("CI"):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the modules that take minutes, which mostly wait: others run beside them."""
+    """Begin with the modules that take minutes, which mostly wait: others run beside them.
+
+    Those on the whole take longer than those on a part, and come before them.
+    """
     items.sort(key=_patience, reverse=True)
 
 
-def _patience(item: pytest.Item) -> int:
+def _patience(item: pytest.Item) -> tuple[int, int]:
     marker = item.get_closest_marker("timeout")
-    return int(marker.args[0]) if marker else 0
+    return int(marker.args[0]) if marker else 0, -len(item.path.parts)
 
 
 _read_migrations = ScriptDirectory.from_config
