@@ -14,7 +14,7 @@ from typing import Any
 from dagster._cli import cli
 from dagster._grpc import server
 
-_QUIET_SECONDS = 5
+_QUIET_SECONDS = 15
 """Loading waits so long, for the sake of the servers that start at the same time."""
 
 

@@ -4,7 +4,6 @@ import gc
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from fcntl import LOCK_EX, flock
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -17,66 +16,18 @@ from export_pipelines.clock import now
 from export_pipelines.code_location import LOCATION, REPOSITORY
 from export_pipelines.config import export_request
 from export_pipelines.definitions import defs
-from export_pipelines.errors import Interrupted, RequestError, StorageUnavailable, unknown
+from export_pipelines.errors import Interrupted, RequestError, unknown
 from export_pipelines.imports import drop_folder
 from export_pipelines.jobs import import_jobs
 from export_pipelines.launcher import error_tags, machine_tag
 from export_pipelines.limits import ORGANIZATION_TAG, require_slot
 from export_pipelines.planning import count_records, plan_export
 from export_pipelines.resources import Catalog
-from export_pipelines.schedule_states import adopt_states
 
 _POLL_SECONDS = 0.2
-_WITHOUT_PROJECT = b"telemetry:\n  enabled: false\n"
 
 # The UI lists a job's runs by this tag; its value is the location's name in workspace.yaml.
 _REPOSITORY_TAG = {".dagster/repository": f"{REPOSITORY}@{LOCATION}"}
-
-
-def prepare_dagster_home() -> Path:
-    """Return Dagster's folder, made if need be, with a copy of this folder's `dagster.yaml`.
-
-    Raises:
-        StorageUnavailable: the home folder cannot be written to.
-    """
-    folder = settings.dagster_folder()
-    own = Path("dagster.yaml")
-    copy = folder / "dagster.yaml"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        wanted = own.read_bytes() if own.is_file() else _WITHOUT_PROJECT
-        if not copy.exists() or (own.is_file() and copy.read_bytes() != wanted):
-            copy.write_bytes(wanted)
-    except OSError as error:
-        raise StorageUnavailable(
-            f"The home folder {settings.home_folder()} cannot be written to: {error.strerror}. "
-            "EXPORT_PIPELINES_HOME names another."
-        ) from None
-    return folder
-
-
-@contextmanager
-def open_instance() -> Iterator[dg.DagsterInstance]:
-    """Open Dagster's records in the home folder; their tables are made if need be."""
-    folder = prepare_dagster_home()
-    made = folder / ".tables-made"
-    if not made.exists():
-        # Two processes that make them at the same moment fail each other.
-        with (folder / ".tables-lock").open("w") as lock:
-            flock(lock, LOCK_EX)
-            with dg.DagsterInstance.from_config(str(folder)) as instance:
-                instance.get_runs(limit=1)
-                instance.all_instigator_state()
-                instance.get_asset_keys(limit=1)
-            made.touch()
-    with dg.DagsterInstance.from_config(str(folder)) as instance:
-        yield instance
-
-
-def make_records() -> None:
-    """Make Dagster's tables before servers do, which fail each other."""
-    with open_instance() as instance:
-        adopt_states(instance)
 
 
 def check_export(

@@ -27,8 +27,8 @@ import yaml
 from export_pipelines import settings
 from export_pipelines.code_location import LOCATION, answers_on, code_socket
 from export_pipelines.errors import ExportPipelinesError, RequestError, StorageUnavailable
-from export_pipelines.execution import make_records, prepare_dagster_home
 from export_pipelines.listening import Place, check_free, free_port, require_safe
+from export_pipelines.records import make_records, prepare_dagster_home
 from export_pipelines.registry.database import schedules_revision
 from export_pipelines.server_environment import CODE_SOCKET, NO_AUTH, SERVER_TOKEN
 from export_pipelines.supervision import Server, stop_all

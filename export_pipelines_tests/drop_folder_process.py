@@ -16,8 +16,8 @@ import dagster as dg
 
 from export_pipelines import sensors, settings
 from export_pipelines.definitions import defs
-from export_pipelines.execution import open_instance
 from export_pipelines.imports import drop_folder
+from export_pipelines.records import open_instance
 from export_pipelines.sensors import import_drop_folder
 
 _IMPORTS = "export_pipelines.imports"

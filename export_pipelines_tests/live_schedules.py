@@ -13,8 +13,8 @@ import dagster as dg
 from export_pipelines import settings
 from export_pipelines.catalog.sample import generate
 from export_pipelines.clock import seconds_of, written
-from export_pipelines.execution import open_instance
 from export_pipelines.limits import SCHEDULE_ID_TAG
+from export_pipelines.records import open_instance
 from export_pipelines.registration import profiles, schedules
 from export_pipelines.registration.transactions import registering
 from export_pipelines.registry.profiles import Profile

@@ -16,7 +16,7 @@ import pytest
 from dagster._core.run_coordinator import SubmitRunContext
 
 from export_pipelines.coordinator import ExportRunCoordinator
-from export_pipelines.execution import open_instance
+from export_pipelines.records import open_instance
 from export_pipelines_tests.recorded_runs import record_run
 from export_pipelines_tests.webserver import ROOT, launch, start_webserver, wait
 

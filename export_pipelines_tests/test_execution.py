@@ -2,22 +2,20 @@
 
 import json
 import random
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
 import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from export_pipelines import settings
 from export_pipelines.catalog.entities import ENTITIES
 from export_pipelines.catalog.matchers import MATCHERS
 from export_pipelines.cli import main
 from export_pipelines.errors import ExportPipelinesError, NoRecords, TooManyExports, TooManyRecords
-from export_pipelines.execution import check_export, make_records, open_instance
+from export_pipelines.execution import check_export
 from export_pipelines.formats import FORMATS
+from export_pipelines.records import open_instance
 from export_pipelines_tests.recorded_runs import record_run
 
 REQUESTS = 2_000
@@ -190,12 +188,3 @@ def test_files_without_records_can_be_asked_for(format_name: str) -> None:
     manifest = json.loads(allowed.output)
     assert manifest["records_count"] == 0
     assert [file["rows"] for file in manifest["files"]] == [0]
-
-
-def test_all_tables_are_made_before_servers_start() -> None:
-    make_records()
-    folder = settings.dagster_folder()
-    for name in ("history/runs.db", "history/runs/index.db", "schedules/schedules.db"):
-        with closing(sqlite3.connect(folder / name)) as database:
-            [version] = database.execute("SELECT version_num FROM alembic_version").fetchall()
-            assert version

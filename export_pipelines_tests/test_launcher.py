@@ -16,7 +16,6 @@ from dagster._core.events import EngineEventData
 from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
-from export_pipelines.execution import open_instance
 from export_pipelines.launcher import (
     MACHINE_TAG,
     ExportRunLauncher,
@@ -25,6 +24,7 @@ from export_pipelines.launcher import (
     worker_of,
 )
 from export_pipelines.processes import this_machine
+from export_pipelines.records import open_instance
 from export_pipelines_tests.code_server import (
     LOST,
     SOCKET,

@@ -31,6 +31,7 @@ LAYERS = [
     {"registry"},
     {"catalog"},
     {"naming"},
+    {"records"},
     {"schedule_states"},
     {"code_location"},
     {"launcher"},

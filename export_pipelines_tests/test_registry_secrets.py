@@ -175,7 +175,7 @@ def add_reachable(planting: Planting, server: SftpServer) -> list[str]:
     """Register a folder and an SFTP server, which is logged in at by password and by key."""
     (planting.folder / "nas").mkdir()
     program = planting.program
-    program.run("platforms", "add", "nas", "local", f"--set=folder={planting.folder / 'nas'}")
+    program.run_here("platforms", "add", "nas", "local", f"--set=folder={planting.folder / 'nas'}")
     login = server.platform
     fields = [
         f"--set={name}={value}"
@@ -187,10 +187,10 @@ def add_reachable(planting: Planting, server: SftpServer) -> list[str]:
         }.items()
     ]
     add = ("platforms", "add")
-    program.run(
+    program.run_here(
         *add, "by password", "sftp", *fields, "--secret=password", given=f"{server.password}\n"
     )
-    program.run(
+    program.run_here(
         *add, "by key", "sftp", *fields, "--set=subfolder=key",
         f"--secret-file=private_key={server.key_file}",
     )  # fmt: skip

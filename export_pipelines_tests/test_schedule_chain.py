@@ -152,10 +152,10 @@ def register(chain: Chain) -> float:
     add = ("platforms", "add", "partner", "sftp", *options, "--secret", "password")
     chain.program.run(*add, "--no-auto-upload", given=password)
     request = ("products", "--field", "sku", "--field", "name", "--platform", "partner")
-    chain.program.run("profiles", "add", "csv", "catalogue", *request)
+    chain.program.run_here("profiles", "add", "csv", "catalogue", *request)
     cron = ("--cron", "* * * * *", "--timezone", "Europe/Paris", "--profile", "catalogue")
     before = time.time()
-    chain.program.run("schedules", "add", NAME, *cron)
+    chain.program.run_here("schedules", "add", NAME, *cron)
     return before
 
 
@@ -186,7 +186,7 @@ def delivers(chain: Chain, since: float, tmp_path: Path) -> None:
 
 def delivers_nowhere(chain: Chain) -> None:
     """A disabled platform is left out from the next time on, and the run says so."""
-    chain.program.run("platforms", "disable", "partner")
+    chain.program.run_here("platforms", "disable", "partner")
     since = time.time()
     going = [run["runId"] for run in chain.runs() if run["status"] not in ENDED]
     for run_id in going:

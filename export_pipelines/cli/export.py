@@ -31,7 +31,8 @@ def export_and_report(
     """Export in this process, say what was written, and exit with a code if it failed."""
     if not os.environ.get("EXPORT_PIPELINES_LOG_LEVEL"):
         os.environ["EXPORT_PIPELINES_LOG_LEVEL"] = "CRITICAL"
-    from export_pipelines.execution import check_export, open_instance, run_export
+    from export_pipelines.execution import check_export, run_export
+    from export_pipelines.records import open_instance
     from export_pipelines.resources import ExportStore
 
     began = time.monotonic()

@@ -84,7 +84,8 @@ def import_and_report(
     """Import in this process, say what became of each file, and exit with a code if one failed."""
     if not os.environ.get("EXPORT_PIPELINES_LOG_LEVEL"):
         os.environ["EXPORT_PIPELINES_LOG_LEVEL"] = "CRITICAL"
-    from export_pipelines.execution import open_instance, run_import
+    from export_pipelines.execution import run_import
+    from export_pipelines.records import open_instance
 
     began = time.monotonic()
     with open_instance() as instance, progress_bar("import") as show:

@@ -89,7 +89,7 @@ def opened(server: str | None, key_file: str | None, key: str | None) -> Iterato
         if not os.environ.get("EXPORT_PIPELINES_LOG_LEVEL"):
             os.environ["EXPORT_PIPELINES_LOG_LEVEL"] = "CRITICAL"
         from export_pipelines.cli.job_records import LocalJobs
-        from export_pipelines.execution import open_instance
+        from export_pipelines.records import open_instance
 
         with open_instance() as instance:
             yield LocalJobs(instance)

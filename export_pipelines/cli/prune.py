@@ -39,7 +39,8 @@ def prune_and_report(config: Mapping[str, Any]) -> None:
     """Prune in this process, say what was removed, and exit with a code if something could not."""
     if not os.environ.get("EXPORT_PIPELINES_LOG_LEVEL"):
         os.environ["EXPORT_PIPELINES_LOG_LEVEL"] = "CRITICAL"
-    from export_pipelines.execution import open_instance, run_prune
+    from export_pipelines.execution import run_prune
+    from export_pipelines.records import open_instance
 
     with open_instance() as instance:
         run, metadata = run_prune(instance, config)

@@ -28,7 +28,7 @@ def apply(path: Path, *, dry_run: bool) -> None:
     Secrets in it are variables of the environment, ${NAME}: their values are stored, encrypted.
     """
     from export_pipelines import settings
-    from export_pipelines.execution import open_instance
+    from export_pipelines.records import open_instance
     from export_pipelines.registration import files
     from export_pipelines.registration.transactions import registering
 
@@ -52,7 +52,7 @@ def apply(path: Path, *, dry_run: bool) -> None:
 def export_registry(path: Path | None) -> None:
     """Writes all that is registered as a file that can be applied; secrets as variables."""
     from export_pipelines import settings
-    from export_pipelines.execution import open_instance
+    from export_pipelines.records import open_instance
     from export_pipelines.registration import files
     from export_pipelines.registration.transactions import looking
 

@@ -64,7 +64,7 @@ def add(name: str, *, cron_expression: str, disabled: bool, **given: Any) -> Non
     Without --profile it exports all active products as CSV.
     """
     from export_pipelines import settings
-    from export_pipelines.execution import open_instance
+    from export_pipelines.records import open_instance
     from export_pipelines.registration.schedules import add as register
     from export_pipelines.registration.schedules import check
     from export_pipelines.registration.transactions import registering
@@ -89,7 +89,7 @@ def change(name: str, *, cron_expression: str | None, **given: Any) -> None:
     from dataclasses import replace
 
     from export_pipelines import settings
-    from export_pipelines.execution import open_instance
+    from export_pipelines.records import open_instance
     from export_pipelines.registration import schedules as registration
     from export_pipelines.registration.transactions import registering
     from export_pipelines.registry import rows
@@ -114,7 +114,7 @@ def list_schedules() -> None:
     """Lists schedules with their next time, and those that are late."""
     from export_pipelines import settings
     from export_pipelines.cron import next_times
-    from export_pipelines.execution import open_instance
+    from export_pipelines.records import open_instance
     from export_pipelines.registry import rows
     from export_pipelines.registry.database import reading
     from export_pipelines.registry.models import ScheduleRow
@@ -146,7 +146,7 @@ def show(name: str, *, as_json: bool) -> None:
     """Shows a schedule, its next five times, and what became of the last five."""
     from export_pipelines import settings
     from export_pipelines.cron import next_times
-    from export_pipelines.execution import open_instance
+    from export_pipelines.records import open_instance
     from export_pipelines.registry import rows
     from export_pipelines.registry.database import reading
     from export_pipelines.registry.models import ScheduleRow
@@ -203,7 +203,7 @@ def disable(name: str) -> None:
 def remove(name: str) -> None:
     """Takes a schedule out of the registry; its runs stay."""
     from export_pipelines import settings
-    from export_pipelines.execution import open_instance
+    from export_pipelines.records import open_instance
     from export_pipelines.registration.schedules import remove as take_out
     from export_pipelines.registration.transactions import registering
     from export_pipelines.registry import rows
@@ -220,7 +220,7 @@ def _switch(name: str, *, is_active: bool) -> None:
     from dataclasses import replace
 
     from export_pipelines import settings
-    from export_pipelines.execution import open_instance
+    from export_pipelines.records import open_instance
     from export_pipelines.registration import schedules as registration
     from export_pipelines.registration.transactions import registering
     from export_pipelines.registry import rows

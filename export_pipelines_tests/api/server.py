@@ -15,7 +15,8 @@ from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 
 from export_pipelines.api.server import create_app
 from export_pipelines.code_location import LOCATION
-from export_pipelines.execution import open_instance, run_export
+from export_pipelines.execution import run_export
+from export_pipelines.records import open_instance
 from export_pipelines.registration import api_keys
 from export_pipelines.registration.api_keys import ApiKey
 from export_pipelines.registry.database import writing

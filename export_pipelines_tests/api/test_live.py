@@ -21,7 +21,7 @@ import pytest
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from export_pipelines.catalog.sample import generate
-from export_pipelines.execution import open_instance
+from export_pipelines.records import open_instance
 from export_pipelines_tests.command_line import Program
 from export_pipelines_tests.killing import processes_of
 from export_pipelines_tests.recorded_runs import record_run

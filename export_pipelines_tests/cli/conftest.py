@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from export_pipelines import settings
-from export_pipelines.execution import make_records
+from export_pipelines.records import make_records
 
 
 @pytest.fixture(scope="session")

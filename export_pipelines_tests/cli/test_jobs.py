@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 
 from export_pipelines import settings
 from export_pipelines.cli import main
-from export_pipelines.execution import open_instance
+from export_pipelines.records import open_instance
 from export_pipelines.runs.views import STATUSES
 from export_pipelines_tests.recorded_runs import record_run
 from export_pipelines_tests.webserver import ROOT

@@ -6,7 +6,7 @@ from click.testing import CliRunner, Result
 
 from export_pipelines import settings
 from export_pipelines.cli import main
-from export_pipelines.execution import open_instance
+from export_pipelines.records import open_instance
 from export_pipelines_tests.exports import Exporter
 from export_pipelines_tests.retention.past import EXPORT, Past, Status, age_files
 

@@ -7,8 +7,8 @@ from cryptography.fernet import Fernet
 
 from export_pipelines import settings
 from export_pipelines.cli import main
-from export_pipelines.execution import open_instance
 from export_pipelines.platforms.configuration import open_platform
+from export_pipelines.records import open_instance
 from export_pipelines.registry.database import schedules_revision
 
 SECRET = 'cörrect "horse" \\ battery'

@@ -16,7 +16,7 @@ from dagster._core.scheduler.instigation import (
 )
 
 from export_pipelines.cli import main
-from export_pipelines.execution import open_instance
+from export_pipelines.records import open_instance
 from export_pipelines.registry.database import schedules_revision
 from export_pipelines.schedule_states import last_ticks
 

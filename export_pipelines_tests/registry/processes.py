@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from export_pipelines import settings
 from export_pipelines.errors import ExportPipelinesError
-from export_pipelines.execution import open_instance
+from export_pipelines.records import open_instance
 from export_pipelines.registration import platforms, profiles, schedules
 from export_pipelines.registration.transactions import registering
 from export_pipelines.registry import secrets

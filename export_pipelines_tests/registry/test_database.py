@@ -15,7 +15,7 @@ from sqlalchemy import select, text
 from export_pipelines import settings
 from export_pipelines.catalog.database import begin
 from export_pipelines.errors import RegistryUnavailable
-from export_pipelines.execution import make_records
+from export_pipelines.records import make_records
 from export_pipelines.registry import database, rows
 from export_pipelines.registry.database import (
     REVISION,

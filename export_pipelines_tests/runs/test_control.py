@@ -18,9 +18,9 @@ from export_pipelines.errors import (
     RequestError,
     TooManyExports,
 )
-from export_pipelines.execution import open_instance
 from export_pipelines.launcher import MACHINE_TAG, machine_tag
 from export_pipelines.processes import Machine, this_machine
+from export_pipelines.records import open_instance
 from export_pipelines.runs.control import cancel, require_resumable, resume
 from export_pipelines.store import MANIFEST_NAME, read_manifest
 from export_pipelines_tests.recorded_runs import record_run
