@@ -53,7 +53,7 @@ def build_api(launcher: Launcher) -> FastAPI:
         part.router for part in (platforms, profiles, schedules, exports, imports, webhooks, keys)
     ]
     explain_all(app, [route for router in (exports.links, *parts) for route in router.routes])
-    app.include_router(exports.links)
     for router in parts:
         app.include_router(router, dependencies=[Security(bearer)])
+    app.include_router(exports.links)
     return app
