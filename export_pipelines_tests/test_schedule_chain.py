@@ -154,6 +154,10 @@ def register(chain: Chain) -> float:
     request = ("products", "--field", "sku", "--field", "name", "--platform", "partner")
     chain.program.run_here("profiles", "add", "csv", "catalogue", *request)
     cron = ("--cron", "* * * * *", "--timezone", "Europe/Paris", "--profile", "catalogue")
+    # Of one that is registered just before a full minute, the next tick starts two runs.
+    seconds = time.time() % MINUTE
+    if seconds > MINUTE - 3 * LATE / 2:
+        time.sleep(MINUTE - seconds)
     before = time.time()
     chain.program.run_here("schedules", "add", NAME, *cron)
     return before
