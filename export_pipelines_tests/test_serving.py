@@ -169,6 +169,15 @@ def test_one_that_is_killed_leaves_no_server_behind_and_a_second_is_refused(home
     assert first.end(signal.SIGKILL) == -signal.SIGKILL
     wait_until_gone(home)
 
+    third = Dev(home, "nohup")
+    third.wait_until_ready()
+    third.process.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    assert not third.says("Stopping."), "nohup is for what outlives its terminal"
+    assert third.end(signal.SIGTERM) == 0
+    assert "Stopping." in third.log.read_text()
+    assert not servers_of(home)
+
 
 def test_one_whose_terminal_is_closed_stops_its_servers(home: Path) -> None:
     """The shell that starts it makes the terminal that of its session."""
@@ -189,18 +198,15 @@ def test_one_whose_terminal_is_closed_stops_its_servers(home: Path) -> None:
 def test_it_is_ready_when_the_definitions_are_loaded(home: Path) -> None:
     broken = home / "registry.db"
     broken.mkdir()
-    dev = Dev(home, "nohup")
+    dev = Dev(home)
     wait_until(lambda: dev.says("The definitions cannot be loaded"), READY_SECONDS)
     assert dev.definitions() == "PythonError"
     assert not dev.says("Ready:")
     broken.rmdir()
     dev.wait_until_ready()
     dev.process.send_signal(signal.SIGHUP)
-    time.sleep(1)
-    assert not dev.says("Stopping."), "nohup is for what outlives its terminal"
-    dev.process.send_signal(signal.SIGTERM)
     wait_until(lambda: dev.says("Stopping."), GONE_SECONDS)
-    assert dev.end(signal.SIGTERM) == 0, "it goes on to stop its servers"
+    assert dev.end(signal.SIGHUP) == 0, "it goes on to stop its servers"
     assert not list(processes_of(home))
 
 
